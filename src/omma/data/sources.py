@@ -1,0 +1,128 @@
+"""Sources: where samples come from. A source is a function from an index to a `Sample`, so any position can be resumed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from omma.data.llava_json import LlavaJson
+from omma.data.nlvr import Nlvr
+from omma.data.playground import WORLDS
+from omma.data.playground.base import Scene, Split, scene_random
+from omma.data.sample import Sample, Turn, assistant, user
+from omma.parts.base import Part, PartConfig, Registry
+
+
+class Source(Part):
+    """Random access to samples by index.
+
+    Attributes:
+        length: number of samples, or None if the supply is endless.
+    """
+
+    length: int | None
+
+    class Config(PartConfig):
+        pass
+
+    def sample(self, index: int) -> Sample:
+        """The sample at that index. Raises BadInput if this one record is at fault."""
+        raise NotImplementedError
+
+
+SOURCES: Registry[type[Source]] = Registry("source")
+
+Task = Literal["caption", "describe", "questions", "words", "text"]
+
+
+@SOURCES.register("playground")
+class PlaygroundSource(Source):
+    """One generated world, as samples for one task.
+
+    Tasks: *caption* (pictures, then the short caption), *describe* (pictures, then the full description), *questions*
+    (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions)
+    and *text* (the description alone, as running text).
+    """
+
+    class Config(PartConfig):
+        world: str
+        split: Split = "train"
+        task: Task = "questions"
+        turns: int = Field(default=6, ge=1)
+        """Most questions in one conversation."""
+        first: int = Field(default=0, ge=0)
+        """Index of the first scene."""
+        count: int | None = Field(default=None, ge=1)
+        """How many scenes there are; endless if absent."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.world = WORLDS.get(config.world, where="data.world").Config().build()
+        self.length = config.count
+
+    def sample(self, index: int) -> Sample:
+        config = self.config
+        scene = self.world.scene(config.split, config.first + index)
+        return Sample(
+            id=f"{scene.id}#{config.task}",
+            turns=_turns(scene, config.task, config.turns),
+            source=f"playground/{config.world}",
+            boxes=scene.boxes,
+            words=scene.words,
+            meta={"world": config.world, "split": config.split, "caption": scene.caption},
+        )
+
+
+def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
+    if task == "caption":
+        return user(*scene.images), assistant(scene.caption)
+    if task == "describe":
+        return user(*scene.images), assistant(scene.description)
+    if task == "text":
+        return (assistant(scene.description or scene.caption),)
+    shown = scene.images if task == "questions" else ((scene.description,) if scene.description else ())
+    turns: list[Turn] = []
+    # The order is drawn anew: a world lists its questions in the order in which it made them up.
+    questions = list(scene.questions)
+    scene_random("questions", scene.id, most).shuffle(questions)
+    for position, question in enumerate(questions[:most]):
+        opening = (*shown, f"\n{question.text}") if position == 0 and shown else (question.text,)
+        turns += [user(*opening), assistant(question.answer)]
+    return tuple(turns)
+
+
+@SOURCES.register("llava-json")
+class LlavaJsonSource(Source):
+    """LLaVA's conversation JSON (or JSONL) with a folder of pictures."""
+
+    class Config(PartConfig):
+        json_file: Path
+        images: Path
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.data = LlavaJson(config.json_file, config.images)
+        self.length = len(self.data)
+
+    def sample(self, index: int) -> Sample:
+        return self.data[index]
+
+
+@SOURCES.register("nlvr")
+class NlvrSource(Source):
+    """Cornell NLVR: is a sentence true of three boxes? (Suhr et al., ACL 2017.)"""
+
+    class Config(PartConfig):
+        folder: Path
+        split: Literal["train", "dev"] = "train"
+        box_orders: Literal["given", "random"] = "given"
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.data = Nlvr(config.folder, config.split, box_orders=config.box_orders)
+        self.length = len(self.data)
+
+    def sample(self, index: int) -> Sample:
+        return self.data[index]

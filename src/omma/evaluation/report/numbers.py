@@ -1,0 +1,88 @@
+"""How numbers are written for people: one place, so that the whole page agrees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from omma.evaluation.intervals import Estimate
+
+MINUS = "\u2212"
+
+
+def percent(share: float) -> str:
+    """0.8234 -> "82.3"."""
+    return f"{100 * share:.1f}"
+
+
+def span(estimate: Estimate) -> str:
+    """The interval in per cent: "78.1 to 86.0"."""
+    return f"{percent(estimate.low)} to {percent(estimate.high)}"
+
+
+def points(share: float) -> str:
+    """A difference in percentage points with its sign: 0.123 -> "+12.3"."""
+    text = f"{100 * abs(share):.1f}"
+    return text if text == "0.0" else ("+" if share > 0 else MINUS) + text
+
+
+def points_span(estimate: Estimate) -> str:
+    """The interval of a difference: "+4.0 to +20.1"."""
+    return f"{points(estimate.low)} to {points(estimate.high)}"
+
+
+def place(share: float) -> str:
+    """A CSS length along an axis from 0 to 1, kept inside it: 0.5 -> "50.00%"."""
+    return f"{100 * min(1.0, max(0.0, share)):.2f}%"
+
+
+def seconds(value: float) -> str:
+    """A duration in the two largest units that matter: "38 s", "12 min 5 s", "3 h 20 min"."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    minutes = round(whole / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes % 60 else f"{minutes // 60} h"
+
+
+def big(value: float) -> str:
+    """A count with thousands separators, or with one decimal if it is small and not whole."""
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def scaled(value: float) -> str:
+    """A count in thousands, millions or billions: 3_140_000 -> "3.1 M"."""
+    for unit, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
+        if value >= unit:
+            return f"{value / unit:.1f}{name}"
+    return f"{value:,.0f}"
+
+
+def memory(value: float) -> str:
+    """Bytes as GiB or MiB."""
+    return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+
+
+def moment(text: str) -> str:
+    """An ISO 8601 time as "2026-11-23 15:40 UTC"; anything else as it is."""
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except ValueError:
+        return clipped(text, 40)
+
+
+def clipped(text: str, length: int = 400) -> str:
+    """Long texts cut with an ellipsis, so that one runaway reply cannot fill the page."""
+    return text if len(text) <= length else f"{text[:length].rstrip()}\u2026"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (percent, span, points, points_span, place, seconds, big, scaled, memory, moment, clipped)
+}
+"""Under these names the page's template uses them."""

@@ -1,0 +1,186 @@
+"""What the page says about a run, in the order in which it says it: headlines, groups of scores, doubts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omma.evaluation.report.numbers import big, percent, points, points_span, scaled, seconds, span
+from omma.evaluation.results import Results
+from omma.evaluation.scores import Average, Cell, Scores
+
+SPLIT_ORDER = ("fresh", "compositional", "test", "train")
+"""Splits in the order of interest; others follow by name."""
+
+
+KINDS_SHOWN = 12
+"""Kinds of question that a world's panel shows unfolded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    label: str
+    value: str
+    unit: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorldPanel:
+    """One world within a split: all kinds together, the kinds asked most, and the rest (both by name)."""
+
+    total: Cell
+    kinds: tuple[Cell, ...]
+    rest: tuple[Cell, ...]
+    noun: str
+    """What its clusters are: "picture", or "text" in a world of words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitPanels:
+    split: str
+    worlds: tuple[WorldPanel, ...]
+
+
+def worlds_by_name(results: Results) -> dict[str, int]:
+    """Each world with a number: the page's filters use the number, since a name may be anything."""
+    return {world: number for number, world in enumerate(sorted({item.world for item in results.items}))}
+
+
+def ordered_averages(scores: Scores) -> list[Average]:
+    """The averages in the order of interest of their splits; the first is the run's headline."""
+    return sorted(scores.averages, key=lambda average: _rank(average.split))
+
+
+def headlines(results: Results) -> list[Headline]:
+    """The three or four numbers to remember."""
+    found = []
+    nouns = set(_nouns(results).values())
+    noun = nouns.pop() if len(nouns) == 1 else "scene"
+    for average in ordered_averages(results.scores)[:1]:
+        cells = [cell for cell in results.scores.cells if cell.split == average.split and cell.kind is None]
+        found.append(
+            Headline(
+                f"Accuracy, {average.split} split",
+                percent(average.accuracy.value),
+                "%",
+                f"{span(average.accuracy)}; {_mean_over(average.worlds)}{big(sum(c.items for c in cells))} questions "
+                f"about {_counted(sum(c.pictures for c in cells), noun)}",
+            )
+        )
+        if average.gain and average.blind:
+            found.append(
+                Headline(
+                    "Gain from looking",
+                    points(average.gain.value),
+                    "points",
+                    f"{points_span(average.gain)}; blind it scores {percent(average.blind.value)} %",
+                )
+            )
+    if results.scores.gaps:
+        mean = sum(gap.gap.value for gap in results.scores.gaps) / len(results.scores.gaps)
+        worst = max(results.scores.gaps, key=lambda gap: gap.gap.value)
+        found.append(
+            Headline(
+                "On unseen combinations",
+                points(-mean),
+                "points",
+                f"against fresh scenes of kinds seen in training; hardest in {worst.world} ({points(-worst.gap.value)})",
+            )
+        )
+    total = sum(phase.seconds for phase in results.timing.phases)
+    amount, _, unit = seconds(total).partition(" ")
+    size = sum(results.run.parameters.values())
+    hardware = results.environment.accelerator or f"{results.environment.cores} CPU cores"
+    found.append(
+        Headline("Time, all phases", amount, unit, f"on {hardware}" + (f"; {scaled(size)} parameters" if size else ""))
+    )
+    return found
+
+
+def plot_splits(results: Results) -> list[SplitPanels]:
+    """Every split with its worlds and their kinds of question."""
+    cells = results.scores.cells
+    nouns = _nouns(results)
+
+    def panel(total: Cell) -> WorldPanel:
+        kinds = [c for c in cells if (c.world, c.split) == (total.world, total.split) and c.kind is not None]
+        most = sorted(kinds, key=lambda cell: -cell.items)[:KINDS_SHOWN]
+        shown, rest = (tuple(c for c in kinds if (c in most) == wanted) for wanted in (True, False))
+        return WorldPanel(total, shown, rest, nouns.get(total.world, "picture"))
+
+    return [
+        SplitPanels(split, tuple(panel(total) for total in cells if total.split == split and total.kind is None))
+        for split in sorted({cell.split for cell in cells}, key=_rank)
+    ]
+
+
+def doubts(results: Results) -> list[str]:
+    """What a careful reader should hold against the numbers, in whole sentences."""
+    totals = [cell for cell in results.scores.cells if cell.kind is None]
+    kinds = [cell for cell in results.scores.cells if cell.kind is not None]
+    found = []
+    if kinds:
+        widest = max(kinds, key=lambda cell: cell.accuracy.high - cell.accuracy.low)
+        found.append(
+            f"The widest interval is {_name(widest)}: {span(widest.accuracy)} %, from {_counted(widest.items, 'question')} "
+            f"about {_counted(widest.pictures, _nouns(results).get(widest.world, 'picture'))}. Differences smaller than the intervals are not resolved."
+        )
+    unseen = [cell for cell in kinds if cell.gain and cell.gain.low <= 0]
+    if unseen:
+        found.append(
+            f"With 95 % confidence no gain from looking is shown for {_listed(unseen)}: "
+            "there the score may come from the words alone."
+        )
+    constant = [cell for cell in kinds if cell.accuracy.low <= cell.majority]
+    if constant:
+        found.append(f"Not clearly better than always giving the commonest answer: {_listed(constant)}.")
+    blind = [cell for cell in totals if cell.blind and cell.blind.low > cell.majority]
+    if blind:
+        found.append(
+            f"Without a picture the model beats the commonest answer in {_listed(blind)}: the words give something away."
+        )
+    fallen = [gap for gap in results.scores.gaps if gap.gap.low > 0]
+    if fallen:
+        names = ", ".join(f"{gap.world} ({points(-gap.gap.value)} points)" for gap in fallen)
+        found.append(f"Unseen combinations are harder, beyond chance, in {names}: part of the score is familiarity.")
+    unanswered = sum(cell.unanswered for cell in totals)
+    if unanswered:
+        found.append(
+            f"{big(unanswered)} of {_counted(sum(cell.items for cell in totals), 'question')} got no reply or an empty "
+            "one; they count as wrong."
+        )
+    if not any(cell.blind for cell in totals):
+        found.append("The blind condition was not run, so nothing here shows that the pictures were used.")
+    found.append(
+        "The intervals cover the choice of pictures. They do not cover training again with another seed, "
+        "other wordings of the questions, or pictures of another kind."
+    )
+    return found
+
+
+def _nouns(results: Results) -> dict[str, str]:
+    """What the clusters of each world are."""
+    seen = {item.world for item in results.items if item.pictures}
+    return {item.world: "picture" if item.world in seen else "text" for item in results.items}
+
+
+def _mean_over(worlds: int) -> str:
+    return f"mean over {worlds} worlds, " if worlds > 1 else ""
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{big(number)} {noun}" if number == 1 else f"{big(number)} {noun}s"
+
+
+def _name(cell: Cell) -> str:
+    return f"{cell.world}, {cell.kind} ({cell.split})" if cell.kind else f"{cell.world} ({cell.split})"
+
+
+def _listed(cells: Sequence[Cell], most: int = 6) -> str:
+    names = "; ".join(_name(cell) for cell in cells[:most])
+    return names if len(cells) <= most else f"{names}; and {len(cells) - most} more"
+
+
+def _rank(split: str) -> tuple[int, str]:
+    return (SPLIT_ORDER.index(split) if split in SPLIT_ORDER else len(SPLIT_ORDER), split)

@@ -1,0 +1,243 @@
+"""Answers: what evaluation, the demo and chat ask a finished model through. Greedy, cached, left-padded.
+
+Shapes: B prompts, L tokens, V views, T features a view, C channels.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
+
+from omma.data.sample import ImageSegment, ImageSource, Role, Sample, TextSegment, Turn
+from omma.errors import BadInput
+from omma.model.loading import load_model
+from omma.model.modeling import OmmaForConditionalGeneration
+from omma.model.processing import OmmaProcessor
+from omma.model.templates import template_named
+
+FEATURE_BYTES = 512 * 2**20
+"""Encoder features that are kept in memory at most; the pictures that were shown longest ago go first."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Prompt:
+    ids: np.ndarray
+    images: tuple[ImageSource, ...]
+
+
+class ModelAnswerer:
+    """Answers questions about pictures (an `omma.evaluation.Answerer`), all at once or as a stream.
+
+    A picture goes through the encoder once, however many questions are asked about it. Each is encoded alone, so its
+    features do not depend on the company in which it was shown.
+
+    Args:
+        model, processor: as `omma.model.loading.load_model` gives them, or any of these classes.
+        max_new_tokens: longest answer.
+        batch: most prompts that are generated for at a time.
+    """
+
+    def __init__(
+        self,
+        model: OmmaForConditionalGeneration,
+        processor: OmmaProcessor,
+        *,
+        max_new_tokens: int = 32,
+        batch: int = 64,
+    ) -> None:
+        self.model = model.eval()
+        self.processor = processor
+        self.max_new_tokens = max_new_tokens
+        self.batch = batch
+        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._feature_bytes = 0
+        template = template_named(processor.template)
+        written = template.jinja(system=processor.system, image_token=processor.image_token)
+        self._own_chat_template = processor.chat_template != written
+        self._stop_text, self._stop_ids = self._stops()
+
+    @classmethod
+    def from_directory(cls, directory: Path, **settings: Any) -> ModelAnswerer:
+        """The saved model of a directory, on the accelerator if there is one. Raises BadInput if it is not whole."""
+        model, processor = load_model(directory)
+        return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), processor, **settings)
+
+    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+        """One reply per prompt, in order. The last turn of a prompt is the user's.
+
+        Raises:
+            BadInput: for a picture that cannot be read, or a prompt that leaves no room for an answer.
+        """
+        rendered = [self._prompt(sample.turns) for sample in prompts]
+        # Prompts of like length share a batch, so that little of it is padding.
+        order = sorted(range(len(rendered)), key=lambda i: -len(rendered[i].ids))
+        replies = [""] * len(rendered)
+        for start in range(0, len(order), self.batch):
+            chosen = order[start : start + self.batch]
+            for i, reply in zip(chosen, self._generate([rendered[i] for i in chosen]), strict=True):
+                replies[i] = reply
+        return replies
+
+    def stream(self, turns: Sequence[Turn]) -> Iterator[str]:
+        """The reply to a conversation, piece by piece as it is generated. Closing the iterator stops the model.
+
+        Raises:
+            BadInput: as `answer`.
+        """
+        inputs = self._inputs([self._prompt(turns)])
+        tokenizer: Any = self.processor.tokenizer
+        streamer = TextIteratorStreamer(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        cancelled = Event()
+        failures: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                self._run(inputs, streamer=streamer, stopping_criteria=StoppingCriteriaList([_Cancelled(cancelled)]))
+            except BaseException as error:  # noqa: BLE001 - it is raised again where the stream is read
+                failures.append(error)
+                streamer.end()
+
+        thread = Thread(target=work, daemon=True)
+        thread.start()
+        try:
+            yield from _cleaned(streamer, self._stop_text)
+        finally:
+            cancelled.set()
+            thread.join()
+        if failures:
+            raise failures[0]
+
+    def _prompt(self, turns: Sequence[Turn]) -> _Prompt:
+        images = Sample("prompt", tuple(turns)).images
+        renderer = self.processor.renderer
+        if self._own_chat_template:
+            text = self.processor.apply_chat_template(_messages(turns), add_generation_prompt=True)
+            ids = renderer.render_pieces(self.processor.pieces(text, iter(images))).input_ids
+        else:
+            ids = renderer.render_turns(turns, for_generation=True).input_ids
+        limit = getattr(self.model.config.text_config, "max_position_embeddings", None)
+        if limit is not None and len(ids) + self.max_new_tokens > limit:
+            raise BadInput(
+                "conversation",
+                expected=f"at most {limit - self.max_new_tokens} tokens, pictures included",
+                found=str(len(ids)),
+                remedy="begin a new one, or show fewer pictures",
+            )
+        return _Prompt(ids, images)
+
+    def _generate(self, prompts: Sequence[_Prompt]) -> list[str]:
+        inputs = self._inputs(prompts)
+        replies = self._run(inputs)[:, inputs["input_ids"].shape[1] :]
+        texts = self.processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
+        return ["".join(_cleaned([text], self._stop_text)).strip() for text in texts]
+
+    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Tensor]:
+        length = max(len(prompt.ids) for prompt in prompts)
+        padding = self._padding_id
+        ids = np.stack([np.pad(p.ids, (length - len(p.ids), 0), constant_values=padding) for p in prompts])
+        mask = np.stack([np.arange(length) >= length - len(p.ids) for p in prompts]).astype(np.int64)
+        inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
+        images = [image for prompt in prompts for image in prompt.images]
+        if images:
+            inputs["image_features"] = torch.cat([self._features_of(image) for image in images])
+        return {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
+
+    @torch.inference_mode()
+    def _run(self, inputs: dict[str, Tensor], **settings: Any) -> Tensor:
+        if self._stop_text:
+            settings |= {"stop_strings": [self._stop_text], "tokenizer": self.processor.tokenizer}
+        return self.model.generate(
+            **inputs,
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            eos_token_id=self._stop_ids or None,
+            pad_token_id=self._padding_id,
+            **settings,
+        )
+
+    @torch.inference_mode()
+    def _features_of(self, image: ImageSource) -> Tensor:
+        """Features [V, T, C] of one picture."""
+        found = self._features.get(image.key)
+        if found is not None:
+            self._features.move_to_end(image.key)
+            return found
+        pixels = self.processor.image_processor([image], return_tensors="pt")["pixel_values"]
+        features = self.model.encoder(pixels.to(self.model.device, self.model.dtype))
+        self._features[image.key] = features
+        self._feature_bytes += features.nbytes
+        while self._feature_bytes > FEATURE_BYTES and len(self._features) > 1:
+            self._feature_bytes -= self._features.popitem(last=False)[1].nbytes
+        return features
+
+    @property
+    def _padding_id(self) -> int:
+        tokenizer: Any = self.processor.tokenizer
+        return tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id or 0
+
+    def _stops(self) -> tuple[str, list[int]]:
+        """The text that ends an answer if it is no single token, and every token that does."""
+        tokenizer: Any = self.processor.tokenizer
+        configured = getattr(self.model.generation_config, "eos_token_id", None)
+        ids = {*([configured] if isinstance(configured, int) else configured or []), tokenizer.eos_token_id} - {None}
+        if self._own_chat_template:
+            return "", sorted(ids)
+        stop = template_named(self.processor.template).stop(tokenizer.eos_token or "")
+        vocabulary = tokenizer.get_vocab()
+        if stop in tokenizer.all_special_tokens and stop in vocabulary:
+            return "", sorted(ids | {vocabulary[stop]})
+        return stop, sorted(ids)
+
+
+class _Cancelled(StoppingCriteria):
+    """Stops every row as soon as nobody listens any more."""
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+
+    def __call__(self, input_ids: Tensor, scores: Any, **kwargs: Any) -> Tensor:
+        return torch.full((input_ids.shape[0],), self.event.is_set(), device=input_ids.device)
+
+
+def _cleaned(pieces: Iterable[str], stop: str) -> Iterator[str]:
+    """The text without the white space before it, and up to the stop text, which may arrive in pieces."""
+    held, begun = "", False
+    for piece in pieces:
+        held += piece
+        if not begun:
+            held = held.lstrip()
+            begun = bool(held)
+        if stop and stop in held:
+            held = held.partition(stop)[0]
+            break
+        # What may be the beginning of the stop text waits for the rest of it.
+        ready = max(0, len(held) - len(stop) + 1) if stop else len(held)
+        if ready:
+            yield held[:ready]
+            held = held[ready:]
+    if held:
+        yield held
+
+
+def _messages(turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """Turns in the form in which `transformers` takes a chat."""
+    return [{"role": str(Role(turn.role)), "content": [_item(segment) for segment in turn.content]} for turn in turns]
+
+
+def _item(segment: Any) -> dict[str, Any]:
+    if isinstance(segment, TextSegment):
+        return {"type": "text", "text": segment.text}
+    if isinstance(segment, ImageSegment):
+        return {"type": "image"}
+    raise BadInput(
+        "conversation", expected="text and pictures", found=type(segment).__name__, remedy="write boxes and masks as text"
+    )

@@ -1,0 +1,215 @@
+"""Composition: the parts of a recipe put together to be trained, whole or in part.
+
+A language model alone, an encoder alone, or both with a projector between them: the training loop and the objectives see
+one module whose parameter paths begin with ``encoder.``, ``projector.`` or ``language_model.``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from omma.data.feature_cache import FeatureCache, FeatureReader
+from omma.errors import BadInput
+from omma.model.config import OmmaConfig
+from omma.model.modeling import OmmaForConditionalGeneration
+from omma.model.pixels import normalize
+from omma.model.segments import Renderer
+from omma.model.templates import template_named
+from omma.parts.encoders import Encoder
+from omma.parts.resolution import Resolution, count_tokens
+from omma.parts.weights import locate
+
+IMAGE_TOKEN = "<image>"
+ENCODE_CHUNK = 32
+"""Frozen encoders run on exactly this many views at a time (the last chunk is filled up): the shape of a matrix product
+decides its rounding, and features must not depend on which pictures happened to be encoded together."""
+
+
+class Composition(nn.Module):
+    """The modules of a model recipe, with what is needed to feed them.
+
+    Attributes:
+        vlm: the whole as a `transformers` model, or None if a part is missing.
+        feature_cache: set by a stage that freezes the encoder.
+    """
+
+    def __init__(
+        self,
+        *,
+        vlm: OmmaForConditionalGeneration | None = None,
+        resolution: Resolution | None = None,
+        encoder: Encoder | None = None,
+        language_model: PreTrainedModel | None = None,
+        tokenizer: PreTrainedTokenizerBase | None = None,
+        template: str = "vicuna-v1",
+        system: str | None = None,
+    ) -> None:
+        super().__init__()
+        self._vlm = [vlm] if vlm is not None else []
+        self.resolution = resolution
+        self.encoder = vlm.encoder if vlm is not None else encoder
+        self.projector = vlm.projector if vlm is not None else None
+        self.language_model = vlm.language_model if vlm is not None else language_model
+        self.tokenizer = tokenizer
+        self.template = template
+        self.system = system
+        self.feature_cache: FeatureCache | None = None
+        self._tokens: dict[tuple[int, int], int] = {}
+
+    @property
+    def vlm(self) -> OmmaForConditionalGeneration | None:
+        return self._vlm[0] if self._vlm else None
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return next(self.parameters()).dtype
+
+    def tokens_of(self, size: tuple[int, int]) -> int:
+        """Image tokens of a picture of that size (width, height)."""
+        if size not in self._tokens:
+            assert self.resolution is not None and self.encoder is not None and self.projector is not None
+            encoder, projector = self.encoder, self.projector
+            plan = self.resolution.plan(*size)
+            self._tokens[size] = count_tokens(plan, lambda view: projector.grid(encoder.grid(view.size)))
+        return self._tokens[size]
+
+    def renderer(self, *, max_length: int | None = None) -> Renderer:
+        """The renderer that training, evaluation and chat share."""
+        assert self.tokenizer is not None
+        return Renderer(
+            self.tokenizer,
+            template_named(self.template),
+            count_tokens=self.tokens_of if self.projector is not None else None,
+            system=self.system,
+            image_token=IMAGE_TOKEN,
+            max_length=max_length,
+        )
+
+    def feature_reader(self) -> FeatureReader | None:
+        return self.feature_cache.reader() if self.feature_cache is not None else None
+
+    def fingerprint(self) -> str:
+        """Names the encoder exactly: config, weights and precision. Features of equal fingerprints are equal."""
+        assert self.encoder is not None
+        digest = blake2b(json.dumps(self.encoder.config.to_dict(), sort_keys=True).encode(), digest_size=12)
+        for name, tensor in sorted(self.encoder.state_dict().items()):
+            digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()
+
+    def features(self, batch: Mapping[str, Any]) -> Tensor | None:
+        """Encoder features [V, T, C] of a micro-batch's pictures in order, cached ones and new ones merged.
+
+        With a frozen encoder, new ones go into the cache.
+        """
+        if "picture_keys" not in batch:
+            return None
+        cached = list(_floats(batch["features"]).split(batch["feature_counts"].tolist())) if "features" in batch else []
+        new = self._encode(batch["views"]).split(batch["view_counts"].tolist()) if "views" in batch else ()
+        keys = [str(key) for key in batch["picture_keys"]]
+        if self.feature_cache is not None and new:
+            self.feature_cache.put(
+                [(key, _bits(array)) for key, array in zip([k for k in keys if k], new, strict=True)]
+            )
+        sources = {True: iter(new), False: iter(cached)}
+        return torch.cat([next(sources[bool(key)]).to(self.device, self.dtype) for key in keys])
+
+    def _encode(self, views_VHW3: Tensor) -> Tensor:
+        assert self.encoder is not None
+        pixels = normalize(views_VHW3.to(self.device), self.encoder.mean, self.encoder.std).to(self.dtype)
+        if any(p.requires_grad for p in self.encoder.parameters()):
+            return self.encoder(pixels)
+        with torch.no_grad():
+            chunks = []
+            for chunk in pixels.split(ENCODE_CHUNK):
+                full = torch.cat([chunk, chunk.new_zeros(ENCODE_CHUNK - len(chunk), *chunk.shape[1:])])
+                chunks.append(self.encoder(full)[: len(chunk)])
+            return torch.cat(chunks)
+
+    def embed(self, batch: Mapping[str, Any]) -> Tensor:
+        """Token embeddings [B, L, H] of a micro-batch, pictures spliced in."""
+        features = self.features(batch)
+        if self.vlm is None:
+            assert self.language_model is not None
+            return self.language_model.get_input_embeddings()(batch["input_ids"])
+        vectors = None if features is None else self.vlm.image_vectors(image_features=features)
+        return self.vlm.embed(batch["input_ids"], vectors)
+
+
+def _floats(features: Tensor) -> Tensor:
+    return features.view(torch.bfloat16) if features.dtype == torch.uint16 else features
+
+
+def _bits(features: Tensor) -> np.ndarray:
+    features = features.detach().cpu().contiguous()
+    return features.view(torch.uint16).numpy() if features.dtype == torch.bfloat16 else features.float().numpy()
+
+
+def load_tokenizer(source: str, *, where: str) -> PreTrainedTokenizerBase:
+    """A fast tokenizer that knows the image token.
+
+    Raises:
+        BadInput: if the source has only a slow tokenizer (labels need character offsets).
+    """
+    tokenizer = AutoTokenizer.from_pretrained(locate(source, where=where))
+    if not tokenizer.is_fast:
+        raise BadInput(
+            where, expected="a fast tokenizer (tokenizer.json)", found="a slow one", remedy="convert it with transformers"
+        )
+    if IMAGE_TOKEN not in tokenizer.get_vocab():
+        tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
+    return tokenizer
+
+
+def compose(model: Any, *, load_weights: bool = True) -> Composition:
+    """Build what a model recipe (`omma.recipe.ModelRecipe`) describes, in float32 on the CPU."""
+    tokenizer = None
+    if model.backbone is not None:
+        source = model.backbone.tokenizer or model.backbone.weights
+        if source is None:
+            raise BadInput(
+                "model.backbone.tokenizer",
+                expected="where the tokenizer comes from",
+                found="nothing, and no weights either",
+                remedy="name a directory, a hub name or zoo:NAME",
+            )
+        tokenizer = load_tokenizer(source, where="model.backbone.tokenizer")
+    shared: dict[str, Any] = {"tokenizer": tokenizer, "template": model.template, "system": model.system}
+    resolution = model.resolution.build() if model.resolution is not None else None
+    if model.complete:
+        assert tokenizer is not None
+        config = OmmaConfig.compose(
+            resolution=model.resolution,
+            encoder=model.encoder,
+            projector=model.projector,
+            backbone=model.backbone,
+            template=model.template,
+            system=model.system,
+            image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+        )
+        vlm = OmmaForConditionalGeneration(config)
+        if load_weights:
+            if model.encoder.weights is not None:
+                vlm.encoder.load_state_dict(model.encoder.build(load_weights=True).state_dict())
+            if model.backbone.weights is not None:
+                loaded = model.backbone.build().causal_lm(load_weights=True)
+                vlm.language_model.load_state_dict(loaded.state_dict())
+        return Composition(vlm=vlm, resolution=resolution, **shared)
+    return Composition(
+        resolution=resolution,
+        encoder=model.encoder.build(load_weights=load_weights) if model.encoder is not None else None,
+        language_model=model.backbone.build().causal_lm(load_weights=load_weights) if model.backbone is not None else None,
+        **shared,
+    )

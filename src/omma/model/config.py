@@ -1,0 +1,98 @@
+"""The model's `transformers` config: the part configs as plain data, and what binds them together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from omma.parts.backbones import BACKBONES
+from omma.parts.encoders import ENCODERS
+from omma.parts.projectors import PROJECTORS
+from omma.parts.resolution import RESOLUTIONS
+
+
+class OmmaConfig(PretrainedConfig):
+    """What a vision-language model is made of.
+
+    Args:
+        resolution, encoder, projector, backbone: part configs as plain data (`PartConfig.to_dict`).
+        template: name of the chat template.
+        system: system text of the template; its own default if None.
+        image_token_id: id of the placeholder that image vectors replace. It may lie outside the language model's
+            vocabulary: it is never embedded and never predicted.
+    """
+
+    model_type = "omma"
+    sub_configs = {"text_config": AutoConfig}
+
+    def __init__(
+        self,
+        resolution: dict[str, Any] | None = None,
+        encoder: dict[str, Any] | None = None,
+        projector: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
+        template: str = "vicuna-v1",
+        system: str | None = None,
+        image_token_id: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        self.resolution = resolution
+        self.encoder = encoder
+        self.projector = projector
+        self.backbone = backbone
+        self.template = template
+        self.system = system
+        self.image_token_id = image_token_id
+        # Generation reads sizes and special tokens here; it is derived, so `to_dict` leaves it out.
+        kwargs.pop("text_config", None)
+        if backbone is not None:
+            self.text_config = BACKBONES.parse(backbone, where="backbone").build().architecture()
+            kwargs.setdefault("tie_word_embeddings", self.text_config.tie_word_embeddings)
+        super().__init__(**kwargs)
+
+    @classmethod
+    def compose(cls, *, resolution: Any, encoder: Any, projector: Any, backbone: Any, **kwargs: Any) -> OmmaConfig:
+        """From typed part configs. Architectures are spelled out and sources of weights dropped: they are history."""
+        backbone_data = {
+            **backbone.to_dict(),
+            "architecture": _plain(backbone.build().architecture()),
+            "weights": None,
+            "tokenizer": None,
+        }
+        encoder_data = encoder.to_dict()
+        if encoder_data.get("weights") is not None:
+            from omma.parts.weights import architecture
+
+            settings = architecture(encoder.architecture, encoder.weights, where="model.encoder")
+            settings = getattr(settings, "vision_config", settings)
+            encoder_data |= {"architecture": _plain(settings), "weights": None}
+        return cls(
+            resolution=resolution.to_dict(),
+            encoder=encoder_data,
+            projector=projector.to_dict(),
+            backbone=backbone_data,
+            **kwargs,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        data = super().to_dict()
+        data.pop("text_config", None)
+        return data
+
+    def parts(self) -> dict[str, Any]:
+        """The typed part configs by slot."""
+        return {
+            "resolution": RESOLUTIONS.parse(self.resolution, where="resolution"),
+            "encoder": ENCODERS.parse(self.encoder, where="encoder"),
+            "projector": PROJECTORS.parse(self.projector, where="projector"),
+            "backbone": BACKBONES.parse(self.backbone, where="backbone"),
+        }
+
+
+def _plain(settings: PretrainedConfig) -> dict[str, Any]:
+    """A `transformers` config as the shortest plain data that makes it again."""
+    data = settings.to_diff_dict()
+    return {k: v for k, v in data.items() if k not in ("transformers_version", "architectures", "_name_or_path", "dtype")} | {
+        "model_type": settings.model_type
+    }

@@ -1,0 +1,165 @@
+"""Weights of a checkpoint directory, read and rewritten one shard at a time.
+
+Only safetensors are opened: pickles can run code. Names, shapes and dtypes come from the headers, so everything is checked
+before the first tensor is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from omma.errors import BadInput
+
+SINGLE = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+"""What weights may be stored as, by safetensors' names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a tensor is, and what."""
+
+    shard: Path
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises BadInput if it is missing or no such thing."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(
+            str(path), expected="a file of the checkpoint", found="no such file", remedy="copy the whole checkpoint"
+        ) from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise BadInput(
+            str(path), expected="JSON", found=f"what cannot be read ({error})", remedy="copy the checkpoint again"
+        ) from None
+    if not isinstance(data, dict):
+        raise BadInput(
+            str(path), expected="a JSON object", found=type(data).__name__, remedy="copy the checkpoint again"
+        )
+    return data
+
+
+class Weights:
+    """All tensors of a directory, by name, from the headers of its safetensors files.
+
+    Raises:
+        BadInput: for a missing, truncated or damaged file, pickled weights, or a dtype that is no plain float.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.tensors: dict[str, Stored] = {}
+        for shard in _shards(directory):
+            try:
+                with safe_open(shard, framework="pt") as file:
+                    for name in file.keys():  # noqa: SIM118 - no mapping
+                        view = file.get_slice(name)
+                        self._add(name, Stored(shard, tuple(view.get_shape()), view.get_dtype()))
+            except (OSError, SafetensorError) as error:
+                raise BadInput(
+                    str(shard),
+                    expected="a whole safetensors file",
+                    found="no such file" if isinstance(error, FileNotFoundError) else f"a damaged one ({error})",
+                    remedy="copy the checkpoint again",
+                ) from None
+
+    def _add(self, name: str, stored: Stored) -> None:
+        if stored.dtype not in DTYPES:
+            raise BadInput(
+                f"{stored.shard}, tensor {name}",
+                expected=f"one of the dtypes {', '.join(DTYPES)}",
+                found=stored.dtype,
+                remedy="use the checkpoint that is not quantized",
+            )
+        if name in self.tensors:
+            raise BadInput(
+                f"{stored.shard}, tensor {name}",
+                expected="every tensor once",
+                found=f"it in {self.tensors[name].shard.name} as well",
+                remedy="copy the checkpoint again, into an empty directory",
+            )
+        self.tensors[name] = stored
+
+    def dtype(self) -> str:
+        """The dtype of most tensors, by torch's name."""
+        found = [stored.dtype for stored in self.tensors.values()]
+        return DTYPES[max(DTYPES, key=found.count)]
+
+    def rewrite(
+        self,
+        target: Path,
+        names: Mapping[str, str],
+        *,
+        stem: Callable[[str], str] = lambda name: "model",
+        change: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor,
+    ) -> None:
+        """Write the tensors in ``names`` (old name to new) to another directory; one shard is in memory at a time.
+
+        Args:
+            stem: the first part of the file name that a tensor goes to, by its new name.
+            change: what becomes of a tensor, by its new name.
+        """
+        groups: dict[tuple[str, Path], list[str]] = {}
+        for old, new in names.items():
+            groups.setdefault((stem(new), self.tensors[old].shard), []).append(old)
+        stems = Counter(part for part, _ in groups)
+        written: Counter[str] = Counter()
+        placed: dict[str, str] = {}
+        total = 0
+        for (part, shard), members in sorted(groups.items()):
+            written[part] += 1
+            count = f"-{written[part]:05d}-of-{stems[part]:05d}" if stems[part] > 1 else ""
+            file_name = f"{part}{count}.safetensors"
+            with safe_open(shard, framework="pt") as file:
+                tensors = {names[old]: change(names[old], file.get_tensor(old)).contiguous() for old in members}
+            save_file(tensors, target / file_name, metadata={"format": "pt"})
+            placed |= dict.fromkeys(tensors, file_name)
+            total += sum(tensor.nbytes for tensor in tensors.values())
+        if set(placed.values()) != {SINGLE}:
+            index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(placed.items()))}
+            (target / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+
+
+def _shards(directory: Path) -> Iterator[Path]:
+    if (directory / INDEX).is_file():
+        named = read_json(directory / INDEX).get("weight_map")
+        if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
+            raise BadInput(
+                str(directory / INDEX),
+                expected="weight_map, from tensors to files",
+                found=type(named).__name__,
+                remedy="copy the checkpoint again",
+            )
+        for name in sorted(set(named.values())):
+            if Path(name).name != name or not name.endswith(".safetensors"):
+                raise BadInput(
+                    str(directory / INDEX),
+                    expected="names of safetensors files beside it",
+                    found=repr(name),
+                    remedy="do not trust this checkpoint",
+                )
+            yield directory / name
+        return
+    if not (directory / SINGLE).is_file():
+        pickled = sorted(p.name for p in directory.glob("*") if p.suffix in (".bin", ".pt", ".pth"))
+        raise BadInput(
+            str(directory),
+            expected=f"{SINGLE} or {INDEX}",
+            found=f"{pickled[0]}, a pickle, which could run any code" if pickled else "neither",
+            remedy="convert it with the save_pretrained of transformers" if pickled else "copy the whole checkpoint",
+        )
+    yield directory / SINGLE

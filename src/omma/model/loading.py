@@ -1,0 +1,83 @@
+"""Saved models: found by what people call them, checked, and loaded. Never a half of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from omma.errors import BadInput
+from omma.model.interop.weights import Weights, read_json
+from omma.model.modeling import OmmaForConditionalGeneration
+from omma.model.processing import OmmaProcessor
+from omma.parts.weights import ZOO, locate, zoo_names
+
+FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
+"""What a saved model holds besides its weights."""
+
+
+def model_directory(source: str) -> Path:
+    """The directory of a saved model.
+
+    Args:
+        source: ``zoo:NAME``, the directory of a model, or that of a finished run.
+
+    Raises:
+        BadInput: if there is no model.
+    """
+    if source.startswith(ZOO):
+        return Path(locate(source, where="model"))
+    path = Path(source).expanduser()
+    if (path / "config.json").is_file():
+        return path
+    if (path / "recipe.yaml").is_file():
+        if (path / "model" / "config.json").is_file():
+            return path / "model"
+        raise BadInput(
+            str(path),
+            expected="a finished run",
+            found="one without a model yet",
+            remedy="run the omma train command that began it again, it goes on from the last checkpoint",
+        )
+    shipped = ", ".join(f"{ZOO}{name}" for name in zoo_names())
+    raise BadInput(
+        source,
+        expected="the directory of a saved model or of a run" + (f", or one of {shipped}" if shipped else ""),
+        found="a directory without config.json" if path.is_dir() else "a file" if path.exists() else "no such directory",
+        remedy="check the path",
+    )
+
+
+def load_model(
+    directory: Path, *, dtype: torch.dtype = torch.float32
+) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
+    """A saved model and its processor, ready to answer.
+
+    Raises:
+        BadInput: naming the file that is missing, truncated or of another kind.
+    """
+    settings = {name: read_json(directory / name) for name in FILES}
+    kind = settings["config.json"].get("model_type")
+    if kind != "omma":
+        raise BadInput(
+            f"{directory / 'config.json'}, model_type",
+            expected="omma",
+            found=repr(kind),
+            remedy="read it in with `omma import` first" if kind == "llava" else "give a model that omma saved",
+        )
+    Weights(directory)
+    model, report = OmmaForConditionalGeneration.from_pretrained(directory, dtype=dtype, output_loading_info=True)
+    for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
+        if report[problem]:
+            raise BadInput(
+                str(directory),
+                expected="exactly the tensors that its config.json describes",
+                found=f"{problem.removesuffix('_keys')} ones such as {_first(report[problem])}",
+                remedy="copy the whole directory again",
+            )
+    return model.eval(), OmmaProcessor.from_pretrained(directory)
+
+
+def _first(keys: object) -> str:
+    first = min(map(str, keys))  # type: ignore[call-overload]
+    return first

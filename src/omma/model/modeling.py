@@ -1,0 +1,189 @@
+"""The vision-language model: encoder, projector and language model as one `transformers` model.
+
+Placeholder rule: the prompt holds the image token exactly as many times as there are image vectors, and their embeddings
+are overwritten. (LLaVA's splice of vectors between text pieces is the same mathematics.)
+
+Shapes: B rows, L tokens, V views (all pictures of all rows, in order), T features per view, C channels, H model width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import GenerationMixin, PreTrainedModel
+from transformers.modeling_outputs import CausalLMOutputWithPast
+
+from omma.model.config import OmmaConfig
+
+
+class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """Text out of pictures and text. See `OmmaConfig` for what it is made of."""
+
+    config_class = OmmaConfig
+    base_model_prefix = ""
+    main_input_name = "input_ids"
+    input_modalities = ("image", "text")
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_flash_attn = True
+    _supports_flex_attn = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: OmmaConfig) -> None:
+        super().__init__(config)
+        parts = config.parts()
+        self.encoder: nn.Module = parts["encoder"].build()
+        self.language_model: PreTrainedModel = parts["backbone"].build().causal_lm()
+        self.projector: nn.Module = parts["projector"].build(
+            d_in=self.encoder.width, d_out=self.language_model.config.hidden_size
+        )
+        tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
+        if config.tie_word_embeddings:
+            self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        # Encoder and language model have initialised themselves; what is left are our own projectors.
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def get_input_embeddings(self) -> nn.Module:
+        return self.language_model.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        self.language_model.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.language_model.get_output_embeddings()
+
+    def get_decoder(self) -> nn.Module:
+        return self.language_model.get_decoder()
+
+    def image_vectors(self, pixel_values: Tensor | None = None, image_features: Tensor | None = None) -> Tensor:
+        """Vectors [image tokens, H] that replace the placeholders, for all views in order.
+
+        Args:
+            pixel_values: normalised pixels [V, 3, height, width], or
+            image_features: what the encoder makes of them [V, T, C], from a cache.
+        """
+        if image_features is None:
+            assert pixel_values is not None
+            image_features = self.encoder(pixel_values.to(self.dtype))
+        return self.projector(image_features.to(self.dtype)).flatten(0, 1)
+
+    def embed(self, input_ids_BL: Tensor, vectors_NH: Tensor | None) -> Tensor:
+        """Token embeddings [B, L, H], with image vectors in place of the placeholders.
+
+        Raises:
+            ValueError: if there are not as many vectors as placeholders.
+        """
+        is_image = input_ids_BL == self.config.image_token_id
+        placeholders = int(is_image.sum())
+        found = 0 if vectors_NH is None else vectors_NH.shape[0]
+        if placeholders != found:
+            raise ValueError(f"the prompt holds {placeholders} image tokens, but the pictures give {found} vectors")
+        embedded = self.get_input_embeddings()(input_ids_BL.masked_fill(is_image, 0))
+        if vectors_NH is None:
+            return embedded
+        return embedded.masked_scatter(is_image[..., None], vectors_NH.to(embedded.dtype))
+
+    def forward(
+        self,
+        input_ids: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        past_key_values: Any = None,
+        inputs_embeds: Tensor | None = None,
+        pixel_values: Tensor | None = None,
+        image_features: Tensor | None = None,
+        labels: Tensor | None = None,
+        logits_to_keep: int | Tensor = 0,
+        **kwargs: Any,
+    ) -> CausalLMOutputWithPast:
+        """Next-token logits.
+
+        Args:
+            input_ids: [B, L] with one image token per image vector.
+            attention_mask: [B, L] (1 real, 0 padding), or a boolean [B, 1, L, L] from `AttentionPlan.dense`.
+            pixel_values: [V, 3, height, width] of all views, in order of appearance; or
+            image_features: [V, T, C], what the encoder makes of them.
+            labels: [B, L], -100 where not learned, not shifted.
+        """
+        if inputs_embeds is None:
+            if input_ids is None:
+                raise ValueError("give input_ids or inputs_embeds")
+            seen = pixel_values is not None or image_features is not None
+            vectors = self.image_vectors(pixel_values, image_features) if seen else None
+            inputs_embeds = self.embed(input_ids, vectors)
+        return self.language_model(
+            inputs_embeds=inputs_embeds,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            past_key_values=past_key_values,
+            labels=labels,
+            logits_to_keep=logits_to_keep,
+            **kwargs,
+        )
+
+    def prepare_inputs_for_generation(
+        self,
+        input_ids: Tensor,
+        pixel_values: Tensor | None = None,
+        image_features: Tensor | None = None,
+        is_first_iteration: bool = False,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Pictures are shown on the first step only: later steps find them in the cache."""
+        inputs = super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
+        if is_first_iteration or not kwargs.get("use_cache", True):
+            inputs["pixel_values"] = pixel_values
+            inputs["image_features"] = image_features
+        return inputs
+
+    def _expand_inputs_for_generation(
+        self,
+        expand_size: int = 1,
+        is_encoder_decoder: bool = False,
+        input_ids: Tensor | None = None,
+        **model_kwargs: Any,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Rows repeated for beams and several answers, each with all of its pictures.
+
+        The base class repeats every tensor entry by entry, which tears the pictures of a row apart: a row's views have to
+        be repeated together.
+        """
+        views = {name: model_kwargs.pop(name, None) for name in ("pixel_values", "image_features")}
+        if input_ids is not None and expand_size > 1:
+            tokens_B = (input_ids == self.config.image_token_id).sum(1)
+            for name, tensor in views.items():
+                if tensor is not None:
+                    # All views of a batch have one size, so they take equally many tokens each.
+                    views_B = tokens_B * tensor.shape[0] // tokens_B.sum().clamp(min=1)
+                    rows = tensor.split(views_B.tolist())
+                    views[name] = torch.cat([row for row in rows for _ in range(expand_size)])
+        input_ids, model_kwargs = super()._expand_inputs_for_generation(
+            expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
+        )
+        return input_ids, model_kwargs | {name: tensor for name, tensor in views.items() if tensor is not None}
+
+
+def target_losses(model: PreTrainedModel, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:
+    """Summed cross-entropy of hidden states [N, H] against target ids [N], through the language model's output head.
+
+    Only the positions that are learned pass through the head: with a small model the head is a fifth of the work, and
+    most positions (pictures, questions) have no target.
+    """
+    logits = model.get_output_embeddings()(hidden_NH)
+    return nn.functional.cross_entropy(logits.float(), targets_N, reduction="sum")
+
+
+def decoder_hidden(model: PreTrainedModel, **inputs: Any) -> Tensor:
+    """Last hidden states [B, L, H] of a causal language model, without its output head."""
+    return model.get_decoder()(use_cache=False, **inputs).last_hidden_state
+
+
+__all__ = ["OmmaForConditionalGeneration", "decoder_hidden", "target_losses"]

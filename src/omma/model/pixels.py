@@ -1,0 +1,28 @@
+"""Pixels of a plan, ready for an encoder: uint8 in workers, normalised floats on the device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omma.data.sample import ImageSource
+from omma.parts.encoders.base import Triple
+from omma.parts.resolution.base import Plan, cut
+
+
+def fill_color(mean: Triple) -> tuple[int, int, int]:
+    """The encoder's mean as a colour: what padding is painted with (LLaVA-1.5: (122, 116, 104) for CLIP)."""
+    return int(mean[0] * 255), int(mean[1] * 255), int(mean[2] * 255)
+
+
+def views_uint8(image: ImageSource, plan: Plan, mean: Triple) -> np.ndarray:
+    """All views of a picture as uint8 [views, height, width, 3]; every view of a plan has the same size here."""
+    return np.stack([np.asarray(view) for view in cut(image.load(), plan, fill=fill_color(mean))])
+
+
+def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:
+    """Normalised float32 pixels [V, 3, height, width] from uint8 views [V, height, width, 3]."""
+    pixels = views_VHW3.permute(0, 3, 1, 2).to(torch.float32) / 255
+    shape = (1, 3, 1, 1)
+    return (pixels - pixels.new_tensor(mean).view(shape)) / pixels.new_tensor(std).view(shape)

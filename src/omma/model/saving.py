@@ -1,0 +1,114 @@
+"""Saved models: a directory that says what it is, one safetensors file per part, loadable by `transformers` alone.
+
+The index file maps every tensor to its part's file, which is the sharded format of `transformers`: `from_pretrained`
+reads the same directory. A language model or an encoder alone is saved as a plain `transformers` model.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from omma.errors import BadInput
+from omma.model.composition import Composition
+
+PARTS = ("encoder", "projector", "language_model")
+INDEX = "model.safetensors.index.json"
+
+
+def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype) -> None:
+    """Write the model, its tokenizer and its processor into an existing directory.
+
+    The directory is complete only when this returns; callers wrap it in `omma.training.checkpoint.whole_directory`.
+    """
+    if model.vlm is None:
+        part = model.language_model if model.language_model is not None else model.encoder.model  # type: ignore[union-attr]
+        part.config.dtype = dtype
+        part.save_pretrained(directory, state_dict={k: v.to(dtype) for k, v in part.state_dict().items()})
+    else:
+        _save_vlm(model, directory, dtype)
+    if model.tokenizer is not None:
+        model.tokenizer.save_pretrained(directory)
+
+
+def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
+    from omma.model.processing import OmmaProcessor
+
+    vlm = model.vlm
+    assert vlm is not None
+    vlm.config.dtype = dtype
+    vlm.config.architectures = [type(vlm).__name__]
+    vlm.config.save_pretrained(directory)
+    if vlm.generation_config is not None:
+        vlm.generation_config.save_pretrained(directory)
+    tied = set(vlm.all_tied_weights_keys)
+    weight_map: dict[str, str] = {}
+    size = 0
+    for part in PARTS:
+        tensors = {
+            name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
+            for name, tensor in vlm.state_dict().items()
+            if name.startswith(f"{part}.") and name not in tied
+        }
+        save_file(tensors, directory / f"{part}.safetensors", metadata={"format": "pt"})
+        weight_map |= {name: f"{part}.safetensors" for name in tensors}
+        size += sum(t.numel() * t.element_size() for t in tensors.values())
+    index = {"metadata": {"total_size": size}, "weight_map": weight_map}
+    (directory / INDEX).write_text(json.dumps(index, indent=1))
+    assert model.tokenizer is not None
+    OmmaProcessor.of(vlm.config, model.tokenizer).save_pretrained(directory)
+
+
+def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
+    """All tensors of a saved model.
+
+    Raises:
+        BadInput: naming the file that is missing, truncated or not safetensors.
+    """
+    index = directory / INDEX
+    if index.is_file():
+        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+    else:
+        names = ["model.safetensors"]
+    tensors: dict[str, torch.Tensor] = {}
+    for name in names:
+        if Path(name).name != name:
+            raise BadInput(str(index), expected="plain file names", found=repr(name), remedy="do not trust this model")
+        try:
+            tensors |= load_file(directory / name)
+        except FileNotFoundError:
+            raise BadInput(
+                str(directory / name), expected="the weights of the model", found="no such file", remedy="copy the whole directory again"
+            ) from None
+        except (OSError, SafetensorError) as error:
+            raise BadInput(
+                str(directory / name), expected="a whole safetensors file", found=f"one that cannot be read ({error})",
+                remedy="copy the directory again",
+            ) from None
+    return tensors
+
+
+def load_parts(model: Composition, directory: Path) -> None:
+    """Load a saved model's weights into a composition of the same parts.
+
+    Raises:
+        BadInput: if files are missing or broken, or tensors do not fit.
+    """
+    tensors = read_tensors(directory)
+    module: torch.nn.Module = model.vlm or model.language_model or model.encoder.model  # type: ignore[union-attr,assignment]
+    tied = set(getattr(module, "all_tied_weights_keys", {}))
+    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    missing = sorted(set(expected) - set(tensors) - tied)
+    wrong = sorted(name for name in set(expected) & set(tensors) if expected[name] != tensors[name].shape)
+    if missing or wrong:
+        first = (missing or wrong)[0]
+        found = "no such tensor" if missing else f"shape {tuple(tensors[first].shape)}"
+        raise BadInput(
+            str(directory), expected=f"{first} of shape {tuple(expected[first])}", found=found,
+            remedy="load it with the recipe that made it",
+        )
+    module.load_state_dict(tensors, strict=False)

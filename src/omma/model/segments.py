@@ -1,0 +1,210 @@
+"""From a sample to token ids and labels, in one pass: the renderer of training, evaluation, chat and serving.
+
+The text between two pictures is tokenized once, as one string; a token is learned if its first character is. So nothing
+is tokenized twice to find a label, and the ids are those of LLaVA's reference, which tokenizes between its sentinels.
+
+Data cannot forge structure: special tokens are only recognised where the template wrote them. The renderer's private copy
+of the tokenizer knows each special token under a secret random name, which it writes in the template's own text; what
+people or data sets type ("</s>", "<image>") is then ordinary text to it, and the ids are the tokenizer's own.
+
+Shapes: L tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerBase
+
+from omma.data.sample import ImageSource, Role, Sample, Turn
+from omma.errors import BadInput
+from omma.model.templates import Piece, Template
+from omma.parts.resolution.base import Size
+
+IGNORE = -100
+"""Label of a position that is not learned."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rendered:
+    """A tokenized sample.
+
+    Attributes:
+        input_ids: int64 [L].
+        labels: int64 [L], `IGNORE` where not learned; not shifted.
+        image_spans: (start, length) of every picture's placeholder run, in order.
+    """
+
+    input_ids: np.ndarray
+    labels: np.ndarray
+    image_spans: tuple[tuple[int, int], ...]
+
+
+class Renderer:
+    """Turns samples into token ids and labels.
+
+    Args:
+        tokenizer: a fast tokenizer that knows ``image_token``. It is not changed.
+        template: the chat format.
+        count_tokens: placeholders that a picture of a given size takes; only needed for samples with pictures.
+        system: system text instead of the template's own.
+        image_token: the placeholder.
+        max_length: longer samples are cut at the right, after pictures took their places.
+
+    Raises:
+        BadInput: if the tokenizer lacks a token that the template or the pictures need.
+    """
+
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        template: Template,
+        *,
+        count_tokens: Callable[[Size], int] | None = None,
+        system: str | None = None,
+        image_token: str = "<image>",
+        max_length: int | None = None,
+    ) -> None:
+        self.template = template
+        self.system = system
+        self.count_tokens = count_tokens
+        self.max_length = max_length
+        vocabulary = tokenizer.get_vocab()
+        needed = [*template.special_tokens, image_token, *([tokenizer.eos_token] if template.needs_eos else [])]
+        for token in needed:
+            if token is None or token not in vocabulary:
+                raise BadInput(
+                    "tokenizer",
+                    expected=f"the token {token or 'for end of sequence'}, which the template {template.name!r} needs",
+                    found="none",
+                    remedy="add it to the tokenizer as a special token, or choose another template",
+                )
+        self.image_token_id: int = vocabulary[image_token]
+        self.eos: str = tokenizer.eos_token or ""
+        self._bos = _automatic_bos(tokenizer)
+        self._tokenizer, self._secret = _guarded(tokenizer, {token for token in needed if token})
+        self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self._secret, key=len, reverse=True)))
+
+    def render(self, sample: Sample, *, for_generation: bool = False) -> Rendered:
+        """Ids and labels of a sample.
+
+        Args:
+            for_generation: only the prompt of its last answer.
+
+        Raises:
+            BadInput: if a picture does not fit into ``max_length``, or a turn holds what no template can write.
+        """
+        try:
+            return self.render_turns(sample.turns, for_generation=for_generation)
+        except BadInput as error:
+            raise BadInput(
+                f"sample {sample.id}, {error.where}", expected=error.expected, found=error.found, remedy=error.remedy
+            ) from None
+
+    def render_turns(self, turns: Sequence[Turn], *, for_generation: bool = False) -> Rendered:
+        """As `render`, for a conversation that is not yet a sample."""
+        if for_generation and turns and turns[-1].role is Role.ASSISTANT:
+            turns = turns[:-1]
+        pieces = self.template.pieces(turns, eos=self.eos, system=self.system, generation_prompt=for_generation)
+        return self.render_pieces(pieces, max_length=self.max_length)
+
+    def render_pieces(self, pieces: Iterable[Piece | ImageSource], *, max_length: int | None = None) -> Rendered:
+        """Ids and labels of text pieces and pictures, whatever wrote them."""
+        ids: list[int] = list(self._bos)
+        learned: list[bool] = [False] * len(ids)
+        spans: list[tuple[int, int]] = []
+        texts: list[str] = []
+        flags: list[bytes] = []
+        for piece in pieces:
+            if isinstance(piece, Piece):
+                text = self._structural(piece.text) if piece.structural else piece.text
+                texts.append(text)
+                flags.append((b"\1" if piece.learn else b"\0") * len(text))
+                continue
+            self._flush(texts, flags, ids, learned)
+            length = self._placeholders(piece)
+            spans.append((len(ids), length))
+            ids += [self.image_token_id] * length
+            learned += [False] * length
+        self._flush(texts, flags, ids, learned)
+        if max_length is not None and len(ids) > max_length:
+            needed = sum(spans[-1]) if spans else 0
+            if needed > max_length:
+                raise BadInput(
+                    "pictures",
+                    expected=f"at most {max_length} tokens up to the end of the last one",
+                    found=str(needed),
+                    remedy="raise the maximum length, or show fewer or smaller pictures",
+                )
+            ids, learned = ids[:max_length], learned[:max_length]
+        input_ids = np.array(ids, dtype=np.int64)
+        labels = np.where(np.array(learned, dtype=bool), input_ids, IGNORE)
+        return Rendered(input_ids, labels, tuple(spans))
+
+    def _flush(self, texts: list[str], flags: list[bytes], ids: list[int], learned: list[bool]) -> None:
+        """Tokenizes the text gathered since the last picture."""
+        if not texts:
+            return
+        encoding = self._tokenizer.encode("".join(texts), add_special_tokens=False)
+        ids += encoding.ids
+        # A token without characters may stand after the last one: it goes with it.
+        flag = b"".join(flags)
+        flag += flag[-1:]
+        learned += [flag[start] == 1 for start, _ in encoding.offsets]
+        texts.clear()
+        flags.clear()
+
+    def _structural(self, text: str) -> str:
+        return self._pattern.sub(lambda match: self._secret[match[0]], text)
+
+    def _placeholders(self, image: ImageSource) -> int:
+        if self.count_tokens is None:
+            raise ValueError("this renderer was made without count_tokens, but a sample holds a picture")
+        return self.count_tokens(image.size)
+
+
+def _automatic_bos(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """The begin-of-sequence id if the tokenizer puts one before a text by itself, as Llama's does."""
+    bos = tokenizer.bos_token_id
+    return [bos] if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else []
+
+
+def _guarded(tokenizer: PreTrainedTokenizerBase, needed: set[str]) -> tuple[Tokenizer, dict[str, str]]:
+    """A copy of the tokenizer whose special tokens have secret names, and those names by the known ones."""
+    if not tokenizer.is_fast:
+        raise BadInput(
+            "tokenizer", expected="a fast one (tokenizer.json)", found=type(tokenizer).__name__, remedy="convert it"
+        )
+    data = json.loads(tokenizer.backend_tokenizer.to_str())
+    nonce = secrets.token_hex(8)
+    names = needed | {token["content"] for token in data["added_tokens"] if token["special"]}
+    secret = {name: f"\ue000{nonce}{i}\ue001" for i, name in enumerate(sorted(names))}
+    known = {token["content"] for token in data["added_tokens"]}
+    ids = tokenizer.get_vocab()
+    data["added_tokens"] += [_added(ids[name], name) for name in needed - known]
+    for token in data["added_tokens"]:
+        if token["content"] in secret:
+            token.update(content=secret[token["content"]], special=True, normalized=False)
+    model = data["model"]
+    if isinstance(model["vocab"], dict):
+        model["vocab"] = {secret.get(name, name): i for name, i in model["vocab"].items()}
+    else:
+        model["vocab"] = [[secret.get(name, name), score] for name, score in model["vocab"]]
+    if "merges" in model:
+        pairs = [merge.split(" ") if isinstance(merge, str) else merge for merge in model["merges"]]
+        model["merges"] = [[a, b] for a, b in pairs if secret.keys().isdisjoint((a, b, a + b))]
+    if model.get("unk_token") in secret:
+        model["unk_token"] = secret[model["unk_token"]]
+    data.update(post_processor=None, truncation=None, padding=None)
+    return Tokenizer.from_str(json.dumps(data)), secret
+
+
+def _added(index: int, content: str) -> dict[str, object]:
+    flags = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
+    return {"id": index, "content": content, **flags}

@@ -1,0 +1,283 @@
+"""Chat templates: how a conversation becomes text, as typed data.
+
+A `Template` frames every turn by its role and flags which text the loss covers. The renderer reads its `pieces`; other
+programs read the same format as a Jinja chat template (`Template.jinja`). Both give the same text.
+
+Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from string import Template as StringTemplate
+
+from omma.data.sample import ImageSegment, ImageSource, Role, TextSegment, Turn
+from omma.errors import BadInput, nearest
+
+VICUNA_SYSTEM = (
+    "A chat between a curious user and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the user's questions."
+)
+VICUNA_V0_SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of text.
+
+    Attributes:
+        learn: whether the loss covers it.
+        structural: written by the template, so special tokens in it are meant; otherwise it is data, in which the same
+            characters are just characters.
+    """
+
+    text: str
+    learn: bool = False
+    structural: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What surrounds the words of one role: ``opening lead words end after``.
+
+    ``lead`` and ``end`` are learned with the words, ``opening`` and ``after`` never are. An ``end`` of None is the
+    tokenizer's end-of-sequence token.
+    """
+
+    opening: str = ""
+    lead: str = ""
+    end: str | None = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A chat format.
+
+    Attributes:
+        name: its exact name in `TEMPLATES`.
+        system, user, assistant: the frames of the three roles.
+        default_system: system text of conversations that bring none; an empty one leaves its whole frame out.
+        special_tokens: what the frames hold that must be single tokens of the tokenizer (besides end of sequence).
+        user_words: whether what the user says is shown; pictures always are.
+        picture_line: whether a line break follows a picture that something else in its turn follows.
+    """
+
+    name: str
+    system: Frame
+    user: Frame
+    assistant: Frame
+    default_system: str = ""
+    special_tokens: tuple[str, ...] = ()
+    user_words: bool = True
+    picture_line: bool = True
+
+    @property
+    def needs_eos(self) -> bool:
+        """Whether answers end with the tokenizer's end-of-sequence token."""
+        return self.assistant.end is None
+
+    def stop(self, eos: str) -> str:
+        """The text that ends an answer."""
+        return eos if self.assistant.end is None else self.assistant.end
+
+    def pieces(
+        self,
+        turns: Sequence[Turn],
+        *,
+        eos: str,
+        system: str | None = None,
+        generation_prompt: bool = False,
+        open_end: bool = False,
+    ) -> Iterator[Piece | ImageSource]:
+        """The conversation as text pieces and pictures, in order.
+
+        Args:
+            turns: a first system turn replaces the system text.
+            eos: the tokenizer's end-of-sequence token.
+            system: system text instead of the template's own; may be empty.
+            generation_prompt: end with what opens the assistant's turn. Continuing that with the answer gives the
+                text of the complete conversation.
+            open_end: leave out what ends the last turn, so that generation continues it.
+
+        Raises:
+            BadInput: for boxes or masks in a turn.
+        """
+        if turns and turns[0].role is Role.SYSTEM:
+            yield from self._turn(turns[0], self.system, eos)
+            turns = turns[1:]
+        else:
+            text = self.default_system if system is None else system
+            if text:
+                yield from self._turn(Turn(Role.SYSTEM, (TextSegment(text),)), self.system, eos)
+        frames = {Role.SYSTEM: self.system, Role.USER: self.user, Role.ASSISTANT: self.assistant}
+        for i, turn in enumerate(turns):
+            frame = frames[turn.role]
+            if open_end and i == len(turns) - 1:
+                frame = replace(frame, end="", after="")
+            yield from self._turn(turn, frame, eos)
+        if generation_prompt and self.assistant.opening:
+            yield Piece(self.assistant.opening, structural=True)
+
+    def _turn(self, turn: Turn, frame: Frame, eos: str) -> Iterator[Piece | ImageSource]:
+        words = self.user_words or turn.role is Role.ASSISTANT
+        if not words:
+            yield from (segment.image for segment in turn.content if isinstance(segment, ImageSegment))
+            return
+        if turn.role is Role.SYSTEM and all(isinstance(s, TextSegment) and not s.text for s in turn.content):
+            return
+        if frame.opening:
+            yield Piece(frame.opening, structural=True)
+        if frame.lead:
+            yield Piece(frame.lead, turn.learn, structural=True)
+        for i, segment in enumerate(turn.content):
+            if isinstance(segment, TextSegment):
+                if segment.text:
+                    yield Piece(segment.text, turn.learn)
+            elif isinstance(segment, ImageSegment):
+                yield segment.image
+                if self.picture_line and i + 1 < len(turn.content):
+                    following = turn.content[i + 1]
+                    if not (isinstance(following, TextSegment) and following.text.startswith("\n")):
+                        yield Piece("\n", turn.learn, structural=True)
+            else:
+                raise BadInput(
+                    f"{turn.role} turn",
+                    expected="text and pictures",
+                    found=type(segment).__name__,
+                    remedy="write boxes and masks as text; no codec for them is configured",
+                )
+        end = eos if frame.end is None else frame.end
+        if end:
+            yield Piece(end, turn.learn, structural=True)
+        if frame.after:
+            yield Piece(frame.after, structural=True)
+
+    def text(
+        self,
+        turns: Sequence[Turn],
+        *,
+        eos: str,
+        system: str | None = None,
+        image_token: str = "<image>",
+        generation_prompt: bool = False,
+    ) -> str:
+        """The conversation as one string, each picture as ``image_token``."""
+        pieces = self.pieces(turns, eos=eos, system=system, generation_prompt=generation_prompt)
+        return "".join(piece.text if isinstance(piece, Piece) else image_token for piece in pieces)
+
+    def jinja(self, *, system: str | None = None, image_token: str = "<image>") -> str:
+        """The same format as a Jinja chat template, for messages whose content is a string or a list of typed items.
+
+        It gives the text of `text` for the same conversation, and reads ``messages``, ``add_generation_prompt`` and
+        ``eos_token``, which `transformers` sets.
+        """
+        default = self.default_system if system is None else system
+        words = "true" if self.user_words else "false"
+        return _JINJA.substitute(
+            image=_quoted(image_token),
+            line="'\\n'" if self.picture_line else "''",
+            words=words,
+            default=self._framed(self.system, _quoted(default)) if default and self.user_words else "''",
+            system=self._framed(self.system, f"said(message.content, {words})"),
+            user=self._framed(self.user, f"said(message.content, {words})"),
+            assistant=self._framed(self.assistant, "said(message.content, true)"),
+            generation=_quoted(self.assistant.opening),
+        )
+
+    @staticmethod
+    def _framed(frame: Frame, content: str) -> str:
+        end = "eos_token" if frame.end is None else _quoted(frame.end)
+        return f"{_quoted(frame.opening + frame.lead)} ~ {content} ~ {end} ~ {_quoted(frame.after)}"
+
+
+_JINJA = StringTemplate("""\
+{%- macro said(content, words) -%}
+  {%- if content is string -%}
+    {{- content if words else '' -}}
+  {%- else -%}
+    {%- for item in content -%}
+      {%- if item.type == 'text' -%}
+        {{- item.text if words else '' -}}
+      {%- else -%}
+        {{- $image -}}
+        {%- if words and not loop.last and (loop.nextitem.type != 'text' or loop.nextitem.text[:1] != '\\n') -%}
+          {{- $line -}}
+        {%- endif -%}
+      {%- endif -%}
+    {%- endfor -%}
+  {%- endif -%}
+{%- endmacro -%}
+{%- if not messages or messages[0].role != 'system' -%}
+  {{- $default -}}
+{%- endif -%}
+{%- for message in messages -%}
+  {%- if message.role == 'system' -%}
+    {%- if said(message.content, $words) -%}
+      {{- $system -}}
+    {%- endif -%}
+  {%- elif message.role == 'user' -%}
+    {{- $user -}}
+  {%- elif message.role == 'assistant' -%}
+    {{- $assistant -}}
+  {%- else -%}
+    {{- raise_exception('expected the role system, user or assistant, found ' ~ message.role) -}}
+  {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+  {{- $generation -}}
+{%- endif -%}
+""")
+
+
+def _quoted(text: str) -> str:
+    """A Jinja string literal (JSON's escapes mean the same there)."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+TEMPLATES: dict[str, Template] = {
+    template.name: template
+    for template in (
+        Template(
+            "vicuna-v1",
+            system=Frame(after=" "),
+            user=Frame(opening="USER: ", after=" "),
+            assistant=Frame(opening="ASSISTANT:", lead=" ", end=None),
+            default_system=VICUNA_SYSTEM,
+        ),
+        Template(
+            "vicuna-v0",
+            system=Frame(after="###"),
+            user=Frame(opening="Human: ", after="###"),
+            assistant=Frame(opening="Assistant:", lead=" ", end="###"),
+            default_system=VICUNA_V0_SYSTEM,
+        ),
+        Template(
+            "chatml",
+            system=Frame(opening="<|im_start|>system\n", after="<|im_end|>\n"),
+            user=Frame(opening="<|im_start|>user\n", after="<|im_end|>\n"),
+            assistant=Frame(opening="<|im_start|>assistant\n", end="<|im_end|>", after="\n"),
+            special_tokens=("<|im_start|>", "<|im_end|>"),
+        ),
+        Template(
+            "plain",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(end="\n"),
+            user_words=False,
+            picture_line=False,
+        ),
+    )
+}
+
+
+def template_named(name: str, *, where: str = "model.template") -> Template:
+    """The template of that exact name. Raises BadInput that lists the near names and all of them."""
+    if name not in TEMPLATES:
+        raise BadInput(where, expected="the name of a chat template", found=repr(name), remedy=nearest(name, TEMPLATES))
+    return TEMPLATES[name]

@@ -1,0 +1,9 @@
+"""Objectives: what is learned. See `omma.objectives.base`."""
+
+from omma.objectives import captioning as captioning
+from omma.objectives import contrastive as contrastive
+from omma.objectives import joint as joint
+from omma.objectives import language_modeling as language_modeling
+from omma.objectives.base import OBJECTIVES, Objective
+
+__all__ = ["OBJECTIVES", "Objective"]

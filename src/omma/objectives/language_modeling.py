@@ -1,0 +1,168 @@
+"""Language modelling: next-token cross-entropy on the learned tokens of conversations, with or without pictures.
+
+Samples are rendered by the same renderer as in chat and evaluation, packed into rows, and isolated from each other by
+the attention description. A frozen encoder's features come from the cache where it has them.
+(LLaVA, arXiv 2304.08485, section 4.2: the auto-regressive objective over answer tokens.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+from torch import Tensor
+
+from omma.data.feature_cache import FeatureReader
+from omma.data.packing import pack
+from omma.data.sample import Sample
+from omma.model.attention import PADDING, AttentionPlan
+from omma.model.composition import Composition
+from omma.model.modeling import decoder_hidden, target_losses
+from omma.model.pixels import views_uint8
+from omma.model.segments import IGNORE, Rendered, Renderer
+from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import Resolution
+
+ROUND_TO = 16
+"""Rows are padded to a multiple of this, which matrix kernels like."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One sample, ready to be packed: its tokens, and per picture either cached features or uint8 views."""
+
+    rendered: Rendered
+    pictures: tuple[tuple[str, np.ndarray], ...]
+    """(cache key, array): float features [V, T, C] if the key is empty, else uint8 views [V, height, width, 3]."""
+
+
+@dataclass
+class LanguageModelingCollator:
+    """The half of the objective that runs in workers."""
+
+    renderer: Renderer
+    resolution: Resolution | None
+    mean: tuple[float, float, float]
+    features: FeatureReader | None
+    row_tokens: int
+    micro_tokens: int
+
+    def prepare(self, sample: Sample) -> Prepared:
+        rendered = self.renderer.render(sample)
+        return Prepared(rendered, tuple(self._picture(image) for image in sample.images[: len(rendered.image_spans)]))
+
+    def _picture(self, image: Any) -> tuple[str, np.ndarray]:
+        assert self.resolution is not None
+        plan = self.resolution.plan(*image.size)
+        if self.features is not None:
+            found = self.features.get(image.key, plan)
+            if found is not None:
+                return "", found
+        key = self.features.key(image.key, plan) if self.features is not None else "uncached"
+        return key, views_uint8(image, plan, self.mean)
+
+    def collate(self, prepared: Sequence[Prepared]) -> Step:
+        lengths = [len(p.rendered.input_ids) for p in prepared]
+        rows = pack(lengths, self.row_tokens)
+        # Rows of like length share a micro-batch, so that little of it is padding.
+        rows.sort(key=lambda row: -sum(lengths[i] for i in row))
+        batches: list[MicroBatch] = []
+        start = 0
+        while start < len(rows):
+            width = -(-sum(lengths[i] for i in rows[start]) // ROUND_TO) * ROUND_TO
+            stop = start + max(1, self.micro_tokens // width)
+            batches.append(_assemble([[prepared[i] for i in row] for row in rows[start:stop]], width))
+            start = stop
+        return Step(
+            batches,
+            samples=len(prepared),
+            tokens=sum(lengths),
+            images=sum(len(p.pictures) for p in prepared),
+        )
+
+
+def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
+    shape = (len(rows), width)
+    batch: MicroBatch = {
+        "input_ids": np.zeros(shape, dtype=np.int64),
+        "labels": np.full(shape, IGNORE, dtype=np.int64),
+        "document": np.full(shape, PADDING, dtype=np.int64),
+    }
+    keys: list[str] = []
+    views: list[np.ndarray] = []
+    features: list[np.ndarray] = []
+    for r, row in enumerate(rows):
+        start = 0
+        for d, one in enumerate(row):
+            stop = start + len(one.rendered.input_ids)
+            batch["input_ids"][r, start:stop] = one.rendered.input_ids
+            batch["labels"][r, start + 1 : stop] = one.rendered.labels[1:]
+            batch["document"][r, start:stop] = d
+            start = stop
+            for key, array in one.pictures:
+                keys.append(key)
+                (views if key else features).append(array)
+    if views:
+        batch["views"] = np.concatenate(views)
+        batch["view_counts"] = np.array([len(v) for v in views])
+    if features:
+        batch["features"] = np.concatenate(features)
+    if keys:
+        batch["picture_keys"] = np.array(keys)
+        batch["feature_counts"] = np.array([len(f) for f in features], dtype=np.int64)
+    return batch
+
+
+@OBJECTIVES.register("language-modeling")
+class LanguageModeling(Objective):
+    class Config(PartConfig):
+        row_tokens: int = Field(default=512, ge=16)
+        """Length of packed rows; a longer sample gets a row of its own."""
+        micro_tokens: int = Field(default=4096, ge=16)
+        """Tokens per micro-batch, padding included: what bounds memory."""
+        max_length: int = Field(default=2048, ge=16)
+        """Longer samples are cut here, after pictures are spliced in."""
+
+    def __init__(self, config: Config, *, model: Composition) -> None:
+        super().__init__(config)
+        # In a list, so that the model's parameters are not counted as the objective's own.
+        self._model = [model]
+
+    @property
+    def model(self) -> Composition:
+        return self._model[0]
+
+    def collator(self) -> LanguageModelingCollator:
+        model, config = self.model, self.config
+        return LanguageModelingCollator(
+            renderer=model.renderer(max_length=config.max_length),
+            resolution=model.resolution,
+            mean=model.encoder.mean if model.encoder is not None else (0.5, 0.5, 0.5),
+            features=model.feature_reader(),
+            row_tokens=config.row_tokens,
+            micro_tokens=config.micro_tokens,
+        )
+
+    def coefficients(self) -> dict[str, float]:
+        return {"loss": 1.0}
+
+    def weights(self, batch: MicroBatch) -> dict[str, float]:
+        return {"loss": float((batch["labels"] != IGNORE).sum())}
+
+    def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        model = self.model
+        plan = AttentionPlan.causal(batch["document"])
+        hidden = decoder_hidden(
+            model.language_model,
+            inputs_embeds=model.embed(batch),
+            attention_mask=plan.dense(),
+            position_ids=plan.positions(),
+        )
+        learned = (batch["labels"][:, 1:] != IGNORE).nonzero(as_tuple=True)
+        return {"loss": target_losses(model.language_model, hidden[:, :-1][learned], batch["labels"][:, 1:][learned])}
+
+

@@ -1,0 +1,140 @@
+"""What objectives on pictures with a text beside them share: collation, and one pass of the encoder for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omma.data.sample import Role, Sample
+from omma.model.composition import Composition
+from omma.model.pixels import normalize, views_uint8
+from omma.objectives.base import MicroBatch, Objective, Step
+from omma.parts.encoders.base import Triple
+from omma.parts.resolution.base import Resolution
+
+
+def text_of(sample: Sample) -> str:
+    """What is said of the pictures: the last thing the assistant says."""
+    return next(turn.text for turn in reversed(sample.turns) if turn.role is Role.ASSISTANT)
+
+
+def caption_of(sample: Sample) -> str:
+    """A short text for matching: the sample's own caption if it has one beside its description."""
+    return str(sample.meta.get("caption") or text_of(sample))
+
+
+@dataclass
+class PictureTextCollator:
+    """Pictures once, and each term's token ids under ``<term>.<name>``."""
+
+    resolution: Resolution
+    mean: Triple
+    terms: dict[str, Any]
+    micro_samples: int
+
+    def prepare(self, sample: Sample) -> tuple[np.ndarray, dict[str, Any]]:
+        views = [views_uint8(image, self.resolution.plan(*image.size), self.mean) for image in sample.images]
+        return np.concatenate(views), {name: term.tokens(sample) for name, term in self.terms.items()}
+
+    def collate(self, prepared: Sequence[tuple[np.ndarray, dict[str, Any]]]) -> Step:
+        batches: list[MicroBatch] = []
+        for start in range(0, len(prepared), self.micro_samples):
+            part = prepared[start : start + self.micro_samples]
+            batch: MicroBatch = {
+                "views": np.concatenate([views for views, _ in part]),
+                "view_counts": np.array([len(views) for views, _ in part]),
+            }
+            for name, term in self.terms.items():
+                arrays = term.collate([tokens[name] for _, tokens in part])
+                batch |= {f"{name}.{key}": array for key, array in arrays.items()}
+            batches.append(batch)
+        return Step(
+            batches,
+            samples=len(prepared),
+            tokens=sum(len(t) for _, tokens in prepared for t in tokens.values()),
+            images=sum(len(views) for views, _ in prepared),
+        )
+
+
+class PictureTextObjective(Objective):
+    """An objective that reads the hidden states of the encoder for whole micro-batches."""
+
+    def __init__(self, config: Any, *, model: Composition) -> None:
+        super().__init__(config)
+        # In a list, so that the model's parameters are not counted as the objective's own.
+        self._model = [model]
+
+    @property
+    def model(self) -> Composition:
+        return self._model[0]
+
+    def term(self) -> Any:
+        """The worker's half of this term: ``tokens(sample)`` and ``collate(list of tokens)``."""
+        raise NotImplementedError
+
+    def terms(self) -> dict[str, PictureTextObjective]:
+        """This objective's terms by name: itself, unless it is a combination."""
+        return {self.config.type: self}
+
+    def coefficients(self) -> dict[str, float]:
+        return {self.config.type: 1.0}
+
+    def collator(self) -> PictureTextCollator:
+        model = self.model
+        assert model.resolution is not None and model.encoder is not None
+        terms = {name: term.term() for name, term in self.terms().items()}
+        return PictureTextCollator(model.resolution, model.encoder.mean, terms, self.config.micro_samples)
+
+    def weights(self, batch: MicroBatch) -> dict[str, float]:
+        return {name: term.weight(_own(batch, name), batch) for name, term in self.terms().items()}
+
+    def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
+        """What a micro-batch contributes to the divisor of this term."""
+        raise NotImplementedError
+
+    def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        hidden = self.hidden_states(batch["views"])
+        counts = batch["view_counts"]
+        return {name: term.loss(hidden, counts, _own(batch, name)) for name, term in self.terms().items()}
+
+    def hidden_states(self, views_VHW3: Tensor) -> tuple[Tensor, ...]:
+        """Hidden states of the encoder, embeddings first, and last its final output after the norm."""
+        encoder = self.model.encoder
+        assert encoder is not None
+        pixels = normalize(views_VHW3, encoder.mean, encoder.std).to(self.model.dtype)
+        output = encoder.model(pixels, output_hidden_states=True)
+        return (*output.hidden_states, output.last_hidden_state)
+
+    def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Tensor]) -> Tensor:
+        """The sum of this term's losses."""
+        raise NotImplementedError
+
+
+def _own(batch: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key.removeprefix(f"{name}."): value for key, value in batch.items() if key.startswith(f"{name}.")}
+
+
+def per_sample(features_VTC: Tensor, view_counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Features of all views of a sample side by side.
+
+    Returns:
+        features [B, views * T, C] padded with zeros, a boolean mask [B, views * T], and the view number [B, views * T].
+    """
+    counts = view_counts.tolist()
+    tokens = features_VTC.shape[1]
+    most = max(counts)
+    if most == 1:
+        mask = torch.ones(features_VTC.shape[:2], dtype=torch.bool, device=features_VTC.device)
+        return features_VTC, mask, torch.zeros_like(mask, dtype=torch.long)
+    padded = features_VTC.new_zeros(len(counts), most, tokens, features_VTC.shape[2])
+    mask = torch.zeros(len(counts), most, tokens, dtype=torch.bool, device=features_VTC.device)
+    for row, views in enumerate(features_VTC.split(counts)):
+        padded[row, : len(views)] = views
+        mask[row, : len(views)] = True
+    number = torch.arange(most, device=mask.device)[None, :, None].expand_as(mask)
+    return padded.flatten(1, 2), mask.flatten(1), number.flatten(1)

@@ -1,0 +1,163 @@
+"""Parts: what every interchangeable piece of omma is, and the registries that find them by exact name.
+
+A part is a class with a typed, keyword-only ``Config`` nested inside it. ``Config.build(...)`` makes the part; runtime
+objects (a width that another part decides, say) are arguments of ``build``, never fields of the config.
+
+    @PROJECTORS.register("linear")
+    class Linear(Part, nn.Module):
+        class Config(PartConfig):
+            bias: bool = True
+
+        def __init__(self, config: Config, *, d_in: int, d_out: int): ...
+
+    projector = PROJECTORS.parse({"type": "linear"}, where="model.projector").build(d_in=8, d_out=16)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from omma.errors import BadInput, nearest
+
+
+class PartConfig(BaseModel):
+    """Base of every part's ``Config``: frozen, keyword-only, unknown fields refused.
+
+    ``part`` and ``type`` are set when the part is registered.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    part: ClassVar[type[Part]]
+    type: ClassVar[str]
+
+    def build(self, **runtime: Any) -> Any:
+        """The part that this config describes. ``runtime`` holds what only the composition knows."""
+        return self.part(self, **runtime)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data with the registered name under ``type``: what YAML, JSON and checkpoints hold."""
+        return {"type": self.type, **self.model_dump(mode="json")}
+
+
+class Part:
+    """Base of every part. A subclass nests its ``Config`` and takes it as the first argument of ``__init__``."""
+
+    Config: ClassVar[type[PartConfig]]
+
+    def __init__(self, config: Any) -> None:
+        super().__init__()
+        self.config = config
+
+
+P = TypeVar("P", bound=type[Part])
+
+
+class Registry(Generic[P]):
+    """All parts of one kind by exact name.
+
+    Parts from other packages plug in through the entry-point group ``omma.<kind>`` (``omma.projector`` and so on): the
+    module that an entry point names is imported once, on the first look-up, and registers its parts as ours do.
+    """
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._parts: dict[str, P] = {}
+        self._outside_loaded = False
+
+    def register(self, name: str) -> Any:
+        """Class decorator. Raises ValueError if the name is taken: a silent override is how the wrong part trains."""
+
+        def add(part: P) -> P:
+            if name in self._parts:
+                raise ValueError(
+                    f"{self.kind} {name!r} is registered twice: by {self._parts[name].__qualname__} and {part.__qualname__}"
+                )
+            if "Config" not in vars(part):
+                # An inherited config is shared: it would build whichever sibling registered last.
+                part.Config = create_model(
+                    "Config",
+                    __base__=part.Config,
+                    __module__=part.__module__,
+                    __qualname__=f"{part.__qualname__}.Config",
+                    __doc__=part.Config.__doc__,
+                )
+            part.Config.part = part
+            part.Config.type = name
+            self._parts[name] = part
+            return part
+
+        return add
+
+    def names(self) -> list[str]:
+        self._load_outside()
+        return sorted(self._parts)
+
+    def get(self, name: str, *, where: str) -> P:
+        """The part class of that exact name. Raises BadInput that lists the near names and all of them."""
+        self._load_outside()
+        if name not in self._parts:
+            raise BadInput(
+                where, expected=f"the name of a {self.kind}", found=repr(name), remedy=nearest(name, self._parts)
+            )
+        return self._parts[name]
+
+    def parse(self, data: Mapping[str, Any] | PartConfig, *, where: str) -> Any:
+        """A typed config from plain data with a ``type`` field. Raises BadInput naming the field at fault."""
+        if isinstance(data, PartConfig):
+            return data
+        if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
+            raise BadInput(
+                where,
+                expected=f"a mapping with the field type, the name of a {self.kind}",
+                found=repr(data),
+                remedy=f"use one of: {', '.join(self.names())}",
+            )
+        part = self.get(data["type"], where=f"{where}.type")
+        return validated(part.Config, {k: v for k, v in data.items() if k != "type"}, where=where)
+
+    def _load_outside(self) -> None:
+        if not self._outside_loaded:
+            self._outside_loaded = True
+            for point in entry_points(group=f"omma.{self.kind.replace(' ', '_')}"):
+                point.load()
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
+    """``model(**data)``, with pydantic's first complaint turned into one sentence that names the dotted field."""
+    try:
+        return model(**data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join([where, *(str(piece) for piece in first["loc"])]) if where else ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            name = str(first["loc"][-1])
+            owner = owner_of(model, first["loc"][:-1])
+            allowed = owner.model_fields if owner else ()
+            raise BadInput(
+                f"recipe field {field}", expected="a known field", found=repr(name), remedy=nearest(name, allowed)
+            ) from None
+        found = "nothing" if first["type"] == "missing" else repr(first["input"])
+        raise BadInput(
+            f"recipe field {field}", expected=first["msg"][0].lower() + first["msg"][1:], found=found, remedy="correct it"
+        ) from None
+
+
+def owner_of(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
+    """The model class whose field a validation path ends in, if the path leads through plain nested models."""
+    current: Any = model
+    for piece in path:
+        if isinstance(piece, int):
+            continue
+        field = current.model_fields.get(piece) if hasattr(current, "model_fields") else None
+        if field is None:
+            return None
+        current = field.annotation
+    return current if isinstance(current, type) and issubclass(current, BaseModel) else None

@@ -1,0 +1,6 @@
+"""Vision encoders. See `omma.parts.encoders.base`."""
+
+from omma.parts.encoders import transformers_vision as transformers_vision
+from omma.parts.encoders.base import ENCODERS, Encoder
+
+__all__ = ["ENCODERS", "Encoder"]

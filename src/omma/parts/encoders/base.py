@@ -1,0 +1,44 @@
+"""Encoders: what turns the pixels of a view into a grid of features."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from omma.parts.base import Part, PartConfig, Registry
+from omma.parts.resolution.base import Grid, Size
+
+Triple = tuple[float, float, float]
+
+NORMALIZATIONS: dict[str, tuple[Triple, Triple]] = {
+    "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+"""(mean, standard deviation) on pixels in [0, 1]. "half" is SigLIP's and Fuyu's."""
+
+
+class Encoder(Part, nn.Module):
+    """A vision encoder. Features come out row by row, so that token order and `grid` agree.
+
+    Attributes:
+        width: channels C of its features.
+        mean, std: what pixels in [0, 1] are normalised with.
+    """
+
+    width: int
+    mean: Triple
+    std: Triple
+
+    class Config(PartConfig):
+        pass
+
+    def grid(self, size: Size) -> Grid:
+        """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row)."""
+        raise NotImplementedError
+
+    def forward(self, pixels_NCHW: Tensor) -> Tensor:
+        """Features [N, rows * columns, C] of normalised pixels [N, 3, height, width]."""
+        raise NotImplementedError
+
+
+ENCODERS: Registry[type[Encoder]] = Registry("encoder")

@@ -1,0 +1,71 @@
+"""Any `transformers` vision model as an encoder, with a layer tap and a CLS rule (LLaVA, arXiv 2304.08485, section 4.1)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from pydantic import model_validator
+from torch import Tensor
+from transformers import AutoModel
+
+from omma.errors import BadInput
+from omma.parts.base import PartConfig
+from omma.parts.encoders.base import ENCODERS, NORMALIZATIONS, Encoder
+from omma.parts.resolution.base import Grid, Size
+from omma.parts.weights import architecture, locate
+
+
+@ENCODERS.register("transformers")
+class TransformersEncoder(Encoder):
+    """A vision tower from `transformers`, read at ``hidden_states[tap]``.
+
+    ``hidden_states`` counts from the embeddings: index 0 is their output, index k the output of block k, so -2 of 24
+    blocks is the output of block 23, before any final norm.
+    """
+
+    class Config(PartConfig):
+        architecture: dict[str, Any] | None = None
+        """A `transformers` config as plain data, with its ``model_type``."""
+        weights: str | None = None
+        """``zoo:NAME``, a directory or a hub name; random weights if absent."""
+        tap: int = -2
+        cls: Literal["drop", "keep", "none"] = "drop"
+        """What to do with a leading CLS feature: drop it, keep it, or "none" if the model has none."""
+        normalization: Literal["clip", "imagenet", "half"] = "clip"
+
+        @model_validator(mode="after")
+        def _known(self) -> TransformersEncoder.Config:
+            if self.architecture is None and self.weights is None:
+                raise ValueError("architecture or weights to be given")
+            return self
+
+    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
+        super().__init__(config)
+        settings = architecture(config.architecture, config.weights, where="model.encoder")
+        # Composite configs (CLIPConfig, SiglipConfig) hold the tower's as vision_config.
+        settings = getattr(settings, "vision_config", settings)
+        if load_weights and config.weights is not None:
+            source = locate(config.weights, where="model.encoder.weights")
+            self.model = AutoModel.from_pretrained(source, config=settings, dtype=torch.float32)
+        else:
+            self.model = AutoModel.from_config(settings)
+        self.width = settings.hidden_size
+        self.mean, self.std = NORMALIZATIONS[config.normalization]
+        blocks = settings.num_hidden_layers
+        if not -blocks - 1 <= config.tap <= blocks:
+            raise BadInput(
+                "model.encoder.tap",
+                expected=f"an index into {blocks + 1} hidden states (the embeddings and {blocks} blocks)",
+                found=str(config.tap),
+                remedy=f"choose one between {-blocks - 1} and {blocks}",
+            )
+
+    def grid(self, size: Size) -> Grid:
+        patch = self.model.config.patch_size
+        rows, columns = size[1] // patch, size[0] // patch
+        return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
+
+    def forward(self, pixels_NCHW: Tensor) -> Tensor:
+        hidden = self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap]
+        return hidden[:, 1:] if self.config.cls == "drop" else hidden

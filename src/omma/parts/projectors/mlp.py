@@ -1,0 +1,29 @@
+"""An MLP: Linear(C, H), then (depth - 1) times an activation and Linear(H, H) (LLaVA-1.5, arXiv 2310.03744, section 3)."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from torch import Tensor, nn
+from transformers.activations import ACT2FN
+
+from omma.parts.base import PartConfig
+from omma.parts.projectors.base import PROJECTORS, Projector
+
+
+@PROJECTORS.register("mlp")
+class MLP(Projector):
+    class Config(PartConfig):
+        depth: int = Field(default=2, ge=2)
+        activation: str = "gelu"
+        """An activation's name in `transformers` ("gelu" is the exact one)."""
+        bias: bool = True
+
+    def __init__(self, config: Config, *, d_in: int, d_out: int) -> None:
+        super().__init__(config)
+        layers: list[nn.Module] = [nn.Linear(d_in, d_out, bias=config.bias)]
+        for _ in range(config.depth - 1):
+            layers += [ACT2FN[config.activation], nn.Linear(d_out, d_out, bias=config.bias)]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, features_NTC: Tensor) -> Tensor:
+        return self.layers(features_NTC)

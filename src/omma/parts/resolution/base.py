@@ -1,0 +1,181 @@
+"""Plans: how a resolution strategy cuts one picture, in integers only.
+
+A strategy is a pure function ``(width, height) -> Plan``. Cutting pixels (`cut`) and counting tokens (`count_tokens`) are
+the same two functions for every strategy, so what the prompt reserves and what the encoder delivers cannot disagree.
+
+A plan is read in three steps, each exact in integers:
+
+1. *Canvases.* A region of the original picture (it may reach beyond the picture: there the fill colour shows) is resized
+   to ``content`` pixels and pasted at ``offset`` on a canvas of ``size`` (a negative offset crops).
+2. *Views.* Each view is a box of one canvas: exactly the pixels that the encoder sees.
+3. *Layout.* The order in which view tokens and separating marks enter the sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from PIL import Image
+
+from omma.parts.base import Part, PartConfig, Registry
+
+Size = tuple[int, int]
+"""(width, height) in pixels."""
+Rectangle = tuple[int, int, int, int]
+"""(left, top, right, bottom) in pixels; right and bottom are exclusive."""
+Grid = tuple[int, int]
+"""(rows, columns) of features or tokens."""
+Color = tuple[int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """A resized picture to cut views from.
+
+    Attributes:
+        region: of the original picture, in its pixels; parts outside the picture are filled.
+        content: size to which the region is resized.
+        size: size of the canvas.
+        offset: where the content's top left corner lands on the canvas; negative to crop.
+    """
+
+    region: Rectangle
+    content: Size
+    size: Size
+    offset: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One input of the encoder: a box of a canvas, never resized again.
+
+    Attributes:
+        canvas: index into ``Plan.canvases``.
+        box: in that canvas's pixels; its size is what the encoder sees.
+        cell: (row, column) among the views of the same canvas.
+        branch: which encoder reads it, for systems with several.
+    """
+
+    canvas: int
+    box: Rectangle
+    cell: tuple[int, int] = (0, 0)
+    branch: int = 0
+
+    @property
+    def size(self) -> Size:
+        left, top, right, bottom = self.box
+        return right - left, bottom - top
+
+
+@dataclass(frozen=True, slots=True)
+class ViewTokens:
+    """Layout item: all tokens of one view, row by row."""
+
+    view: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Layout item: one separating token with a name that the projector or the tokenizer knows."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How one picture is cut. Hashable, so it can key a cache."""
+
+    image: Size
+    canvases: tuple[Canvas, ...]
+    views: tuple[View, ...]
+    layout: tuple[ViewTokens | Mark, ...]
+
+    def region_of(self, view: int) -> tuple[float, float, float, float]:
+        """(left, top, right, bottom) of a view in pixels of the original picture; may reach beyond it."""
+        canvas = self.canvases[self.views[view].canvas]
+        left, top, right, bottom = canvas.region
+        scale_x = (right - left) / canvas.content[0]
+        scale_y = (bottom - top) / canvas.content[1]
+        box, (dx, dy) = self.views[view].box, canvas.offset
+        return (
+            left + (box[0] - dx) * scale_x,
+            top + (box[1] - dy) * scale_y,
+            left + (box[2] - dx) * scale_x,
+            top + (box[3] - dy) * scale_y,
+        )
+
+
+def count_tokens(plan: Plan, grid_of: Callable[[View], Grid]) -> int:
+    """Tokens that a picture with this plan takes in the sequence.
+
+    Args:
+        grid_of: rows and columns of *tokens* (after encoder and projector) that a view becomes.
+    """
+    total = 0
+    for item in plan.layout:
+        if isinstance(item, Mark):
+            total += 1
+        else:
+            rows, columns = grid_of(plan.views[item.view])
+            total += rows * columns
+    return total
+
+
+def cut(
+    image: Image.Image,
+    plan: Plan,
+    *,
+    fill: Color = (0, 0, 0),
+    resample: Image.Resampling = Image.Resampling.BICUBIC,
+) -> list[Image.Image]:
+    """The pixels of every view of a plan, in order.
+
+    Args:
+        image: RGB, of exactly the size that was planned.
+
+    Raises:
+        ValueError: if the picture's size is not the plan's.
+    """
+    if image.size != plan.image:
+        raise ValueError(f"the plan is for a picture of {plan.image} pixels, this one has {image.size}")
+    canvases = [_paint(image, canvas, fill, resample) for canvas in plan.canvases]
+    return [
+        canvases[view.canvas]
+        if view.box == (0, 0, *canvases[view.canvas].size)
+        else canvases[view.canvas].crop(view.box)
+        for view in plan.views
+    ]
+
+
+def _paint(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resampling) -> Image.Image:
+    left, top, right, bottom = canvas.region
+    region = image
+    if canvas.region != (0, 0, *image.size):
+        region = Image.new("RGB", (right - left, bottom - top), fill)
+        region.paste(image, (-left, -top))
+    if region.size != canvas.content:
+        region = region.resize(canvas.content, resample)
+    if canvas.size == canvas.content and canvas.offset == (0, 0):
+        return region
+    painted = Image.new("RGB", canvas.size, fill)
+    painted.paste(region, canvas.offset)
+    return painted
+
+
+class Resolution(Part):
+    """A resolution strategy. Subclasses implement `plan`; their config holds sizes and caps, all in pixels or counts."""
+
+    class Config(PartConfig):
+        pass
+
+    def plan(self, width: int, height: int) -> Plan:
+        """The plan for a picture of that size.
+
+        Raises:
+            ValueError: if a side is not positive.
+        """
+        raise NotImplementedError
+
+
+RESOLUTIONS: Registry[type[Resolution]] = Registry("resolution")

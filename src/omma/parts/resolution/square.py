@@ -1,0 +1,66 @@
+"""The three ways to make any picture one square view: stretch it, pad it, or crop its centre.
+
+pad-square: LLaVA-1.5 (arXiv 2310.03744, section 3): pad to a square, then resize.
+crop-square: LLaVA 1.0 (arXiv 2304.08485) through CLIP's preprocessing: short side to ``size``, then the centre.
+stretch-square: the rest of the field (SigLIP, BLIP-2, Qwen-VL): resize regardless of shape.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, ViewTokens
+
+
+class SquareConfig(PartConfig):
+    """One square view of ``size`` pixels a side."""
+
+    size: int = Field(gt=0)
+
+
+def _single(width: int, height: int, canvas: Canvas) -> Plan:
+    return Plan((width, height), (canvas,), (View(0, (0, 0, *canvas.size)),), (ViewTokens(0),))
+
+
+def _checked(width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise ValueError(f"a picture needs positive sides, this one has {width}x{height}")
+
+
+@RESOLUTIONS.register("stretch-square")
+class StretchSquare(Resolution):
+    class Config(SquareConfig):
+        pass
+
+    def plan(self, width: int, height: int) -> Plan:
+        _checked(width, height)
+        side = self.config.size
+        return _single(width, height, Canvas((0, 0, width, height), (side, side), (side, side)))
+
+
+@RESOLUTIONS.register("pad-square")
+class PadSquare(Resolution):
+    class Config(SquareConfig):
+        pass
+
+    def plan(self, width: int, height: int) -> Plan:
+        _checked(width, height)
+        side, longest = self.config.size, max(width, height)
+        left, top = (longest - width) // 2, (longest - height) // 2
+        region = (-left, -top, longest - left, longest - top)
+        return _single(width, height, Canvas(region, (side, side), (side, side)))
+
+
+@RESOLUTIONS.register("crop-square")
+class CropSquare(Resolution):
+    class Config(SquareConfig):
+        pass
+
+    def plan(self, width: int, height: int) -> Plan:
+        _checked(width, height)
+        side, shortest = self.config.size, min(width, height)
+        # The long side is truncated, as transformers' get_resize_output_image_size does.
+        content = (side * width // shortest, side * height // shortest)
+        offset = (-((content[0] - side) // 2), -((content[1] - side) // 2))
+        return _single(width, height, Canvas((0, 0, width, height), content, (side, side), offset))

@@ -1,0 +1,77 @@
+"""Where the weights of a `transformers` part come from: the zoo, a directory, or the hub.
+
+``zoo:NAME`` is a part that ships inside the package, ``./dir`` or ``/dir`` a directory, anything else a name on the hub.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, PretrainedConfig
+
+from omma.errors import BadInput, nearest
+
+ZOO = "zoo:"
+
+
+def zoo_names() -> list[str]:
+    """Names of everything that ships in the package."""
+    root = Path(str(files("omma.zoo")))
+    return sorted(entry.name for entry in root.iterdir() if (entry / "config.json").is_file())
+
+
+def locate(source: str, *, where: str) -> str:
+    """A path for ``zoo:`` names and existing directories; hub names come back unchanged.
+
+    Raises:
+        BadInput: for an unknown zoo name, or a path-like source that does not exist.
+    """
+    if source.startswith(ZOO):
+        name = source.removeprefix(ZOO)
+        path = Path(str(files("omma.zoo"))) / name
+        if not (path / "config.json").is_file():
+            raise BadInput(
+                where, expected="the name of a shipped part", found=repr(name), remedy=nearest(name, zoo_names())
+            )
+        return str(path)
+    if source.startswith((".", "/", "~")):
+        path = Path(source).expanduser()
+        if not (path / "config.json").is_file():
+            raise BadInput(
+                where,
+                expected="a directory with a config.json",
+                found=f"{source} without one" if path.is_dir() else f"{source}, which does not exist",
+                remedy="give the directory of a saved model",
+            )
+        return str(path)
+    return source
+
+
+def architecture(config: dict[str, Any] | None, weights: str | None, *, where: str) -> PretrainedConfig:
+    """The `transformers` config of a part: spelled out in the recipe, or read from where its weights are.
+
+    Raises:
+        BadInput: if neither is given, or the model type is unknown.
+    """
+    if config is None:
+        if weights is None:
+            raise BadInput(
+                where,
+                expected="architecture (a transformers config with model_type) or weights (where to read it from)",
+                found="neither",
+                remedy="give one of them",
+            )
+        return AutoConfig.from_pretrained(locate(weights, where=f"{where}.weights"))
+    settings = dict(config)
+    model_type = settings.pop("model_type", None)
+    try:
+        return AutoConfig.for_model(model_type, **settings)
+    except ValueError:
+        raise BadInput(
+            f"{where}.architecture.model_type",
+            expected="a model type that transformers knows",
+            found=repr(model_type),
+            remedy="see the transformers documentation for its name, or upgrade transformers",
+        ) from None

@@ -1,0 +1,319 @@
+"""Recipe: model, data, stages and evaluation of one system as one typed tree. YAML and dotted overrides only at the edge.
+
+A recipe file names at most one base recipe. What is merged, each over the one before: the base's common part, this file's
+common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by field,
+except that a part of another ``type`` replaces the old one whole; lists and values replace.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from omma.data.playground.base import SPLITS
+from omma.data.sources import SOURCES
+from omma.errors import BadInput, nearest
+from omma.model.templates import TEMPLATES
+from omma.objectives import OBJECTIVES
+from omma.parts.backbones import BACKBONES
+from omma.parts.base import PartConfig, Registry, validated
+from omma.parts.encoders import ENCODERS
+from omma.parts.projectors import PROJECTORS
+from omma.parts.resolution import RESOLUTIONS
+
+SIZES = ("debug", "small", "paper")
+Size = Literal["debug", "small", "paper"]
+
+
+def _part(registry: Registry[Any]) -> Any:
+    """A field that holds a part's config, written in YAML with its ``type``."""
+    return Annotated[
+        PartConfig,
+        BeforeValidator(lambda data: registry.parse(data, where=registry.kind)),
+        PlainSerializer(lambda config: config.to_dict()),
+    ]
+
+
+class Settings(BaseModel):
+    """Base of all recipe nodes: frozen, unknown fields refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelRecipe(Settings):
+    """Which parts make the model. A recipe for one part alone leaves the others out."""
+
+    resolution: _part(RESOLUTIONS) | None = None  # type: ignore[valid-type]
+    encoder: _part(ENCODERS) | None = None  # type: ignore[valid-type]
+    projector: _part(PROJECTORS) | None = None  # type: ignore[valid-type]
+    backbone: _part(BACKBONES) | None = None  # type: ignore[valid-type]
+    template: str = "vicuna-v1"
+    system: str | None = None
+    """System text of the template; the template's own if absent."""
+    from_checkpoint: str | None = None
+    """Start from a saved model's weights instead of the parts' own."""
+
+    @property
+    def complete(self) -> bool:
+        return None not in (self.resolution, self.encoder, self.projector, self.backbone)
+
+    @model_validator(mode="after")
+    def _possible(self) -> ModelRecipe:
+        if self.template not in TEMPLATES:
+            raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
+        if self.encoder is None and self.backbone is None:
+            raise ValueError("an encoder or a backbone")
+        if self.encoder is not None and self.resolution is None:
+            raise ValueError("a resolution for the encoder")
+        if (self.projector is not None) != (self.encoder is not None and self.backbone is not None):
+            raise ValueError("a projector exactly if there are both an encoder and a backbone")
+        return self
+
+
+class WeightedSource(Settings):
+    """A data source and its share of the samples."""
+
+    source: _part(SOURCES)  # type: ignore[valid-type]
+    weight: float = Field(default=1.0, gt=0)
+
+
+class Rate(Settings):
+    """Parameters whose path matches learn at this rate; the first match in the list decides."""
+
+    pattern: str
+    rate: float = Field(ge=0)
+
+
+class Optimizer(Settings):
+    """AdamW, or Muon for hidden matrices with AdamW for the rest (Jordan et al. 2024)."""
+
+    type: Literal["adamw", "muon"] = "adamw"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    clip: float | None = Field(default=1.0, gt=0)
+    """Largest gradient norm."""
+
+
+class Schedule(Settings):
+    """Linear warm-up, then constant, or falling to ``final`` (a fraction of the rate) as a cosine, a line, or a trapezoid.
+
+    A trapezoid is constant and falls in a line over the last ``decay`` of the steps, so a run can be prolonged from any
+    checkpoint before the fall.
+    """
+
+    shape: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
+    warmup: float = Field(default=0.03, ge=0, le=1)
+    """Fraction of the stage's steps."""
+    final: float = Field(default=0.0, ge=0, le=1)
+    decay: float = Field(default=0.2, gt=0, le=1)
+    """Fraction of the steps over which a trapezoid falls."""
+
+
+class Lora(Settings):
+    """Low-rank adapters on the language model, through peft (arXiv 2106.09685)."""
+
+    rank: int = Field(gt=0)
+    alpha: float = Field(gt=0)
+    targets: list[str] = Field(default=["q_proj", "v_proj"], min_length=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class StageRecipe(Settings):
+    """One stage of training."""
+
+    objective: _part(OBJECTIVES)  # type: ignore[valid-type]
+    data: list[WeightedSource] = Field(min_length=1)
+    learn: list[Rate] = Field(min_length=1)
+    """What learns, and how fast. Parameters that match nothing are frozen; a pattern that matches nothing is an error."""
+    batch: int = Field(gt=0)
+    """Samples per optimizer step."""
+    steps: int | None = Field(default=None, gt=0)
+    epochs: float | None = Field(default=None, gt=0)
+    template: str | None = None
+    """Chat template of this stage, where it differs from the model's ("plain" for alignment)."""
+    optimizer: Optimizer = Optimizer()
+    schedule: Schedule = Schedule()
+    precision: Literal["fp32", "bf16"] = "bf16"
+    gradient_checkpointing: bool = False
+    lora: Lora | None = None
+    bad_samples: float = Field(default=0.01, ge=0, le=1)
+    """Largest fraction of samples that may be skipped as bad before the run stops."""
+    checkpoint_every: int = Field(default=200, gt=0)
+
+    @model_validator(mode="after")
+    def _length(self) -> StageRecipe:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("either steps or epochs")
+        if self.template is not None and self.template not in TEMPLATES:
+            raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
+        return self
+
+
+class Benchmark(Settings):
+    """Held-out questions: a generated world's split, or any source whose last turn is the answer."""
+
+    world: str | None = None
+    splits: list[Literal["train", "fresh", "compositional"]] = ["fresh", "compositional"]
+    pictures: int = Field(default=100, gt=0)
+    source: _part(SOURCES) | None = None  # type: ignore[valid-type]
+
+    @model_validator(mode="after")
+    def _one(self) -> Benchmark:
+        if (self.world is None) == (self.source is None):
+            raise ValueError("either world or source")
+        if not set(self.splits) <= set(SPLITS):
+            raise ValueError(f"splits among {', '.join(SPLITS)}")
+        return self
+
+
+class EvaluationRecipe(Settings):
+    """What the report measures."""
+
+    benchmarks: list[Benchmark] = []
+    conditions: list[Literal["sighted", "blind", "swapped"]] = ["sighted", "blind", "swapped"]
+    max_new_tokens: int = Field(default=32, gt=0)
+    batch: int = Field(default=64, gt=0)
+
+
+class Recipe(Settings):
+    """One system at one size."""
+
+    name: str
+    size: Size
+    about: str = ""
+    paper: str = ""
+    """Where it was published."""
+    model: ModelRecipe
+    stages: dict[str, StageRecipe] = {}
+    """In the order in which they run."""
+    evaluation: EvaluationRecipe = EvaluationRecipe()
+    seed: int = 0
+    feature_cache_gb: float = Field(default=2.0, ge=0)
+    """Bound of the feature cache on disk; 0 turns it off."""
+    workers: int = Field(default=1, ge=0)
+
+    def to_yaml(self) -> str:
+        """The resolved recipe: everything spelled out, loadable again."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that ship with omma."""
+    return sorted(p.name.removesuffix(".yaml") for p in files("omma.recipes").iterdir() if p.name.endswith(".yaml"))
+
+
+def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str] = ()) -> Recipe:
+    """A recipe by name or YAML file, at one size, with ``dotted.field=value`` overrides.
+
+    Raises:
+        BadInput: naming the file or field, what was expected, what was found.
+    """
+    if size not in SIZES:
+        raise BadInput("--size", expected=f"one of {', '.join(SIZES)}", found=repr(size), remedy="choose one of them")
+    chain = _chain(name_or_path)
+    sizes = [name for name in SIZES if any(name in layer.get("sizes", {}) for layer in chain)]
+    if sizes and size not in sizes:
+        raise BadInput(
+            f"recipe {name_or_path}", expected=f"a size that it has ({', '.join(sizes)})", found=size, remedy="choose one"
+        )
+    data: dict[str, Any] = {}
+    for layer in chain:
+        data = _merge(data, {k: v for k, v in layer.items() if k not in ("sizes", "base")})
+    for layer in chain:
+        data = _merge(data, layer.get("sizes", {}).get(size) or {})
+    data["size"] = size
+    for override in overrides:
+        _override(data, override)
+    return validated(Recipe, data, where="")
+
+
+def _chain(name_or_path: str) -> list[dict[str, Any]]:
+    """The file and its bases, base first."""
+    layers: list[dict[str, Any]] = []
+    seen: list[str] = []
+    current: str | None = name_or_path
+    folder = Path.cwd()
+    while current is not None:
+        text, label, folder = _read(current, folder)
+        if label in seen:
+            raise BadInput(
+                f"recipe {label}", expected="a base that is not itself built on it", found=" -> ".join([*seen, label]),
+                remedy="remove the circle",
+            )
+        seen.append(label)
+        try:
+            layer = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f", line {mark.line + 1}" if mark is not None else ""
+            problem = getattr(error, "problem", None) or "something else"
+            raise BadInput(f"recipe {label}{line}", expected="YAML", found=problem, remedy="correct that line") from None
+        if not isinstance(layer, dict):
+            raise BadInput(f"recipe {label}", expected="a mapping", found=type(layer).__name__, remedy="see docs/recipes.md")
+        layers.append(layer)
+        current = layer.get("base")
+    return layers[::-1]
+
+
+def _read(name_or_path: str, folder: Path) -> tuple[str, str, Path]:
+    path = Path(name_or_path).expanduser()
+    if path.suffix in (".yaml", ".yml"):
+        path = path if path.is_absolute() else folder / path
+        if not path.is_file():
+            raise BadInput(f"recipe {name_or_path}", expected="a YAML file", found="no such file", remedy="check the path")
+        return path.read_text(encoding="utf-8"), str(name_or_path), path.parent
+    shipped = files("omma.recipes") / f"{name_or_path}.yaml"
+    if not shipped.is_file():
+        raise BadInput(
+            f"recipe {name_or_path}", expected="the name of a recipe, or a .yaml file", found="neither",
+            remedy=nearest(name_or_path, recipe_names()),
+        )
+    return shipped.read_text(encoding="utf-8"), name_or_path, folder
+
+
+def _merge(old: Any, new: Any) -> Any:
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return copy.deepcopy(new)
+    if "type" in old and "type" in new and old["type"] != new["type"]:
+        return copy.deepcopy(dict(new))
+    merged = dict(old)
+    for key, value in new.items():
+        merged[key] = _merge(merged[key], value) if key in merged else copy.deepcopy(value)
+    return merged
+
+
+def _override(data: dict[str, Any], override: str) -> None:
+    path, equals, text = override.partition("=")
+    if not equals or not path:
+        raise BadInput(
+            f"override {override!r}", expected="dotted.field=value", found="no such form", remedy="write for instance seed=1"
+        )
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    node: Any = data
+    pieces = path.split(".")
+    for depth, piece in enumerate(pieces):
+        last = depth == len(pieces) - 1
+        if isinstance(node, list):
+            if not piece.isdigit() or int(piece) >= len(node):
+                raise BadInput(
+                    f"override {override!r}", expected=f"an index below {len(node)} at {piece!r}", found=repr(piece),
+                    remedy="count from 0",
+                )
+            key: Any = int(piece)
+        else:
+            key = piece
+        if last:
+            node[key] = _merge(node[key], value) if isinstance(node, dict) and isinstance(value, dict) and key in node else value
+            return
+        if isinstance(node, dict) and not isinstance(node.get(key), dict | list):
+            node[key] = {}
+        node = node[key]

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from evaluation.fakes import Keen, Riddles, fake_results, toys
+
+from omma.errors import BadInput
+from omma.evaluation import evaluate, judged, playground_items, score
+from omma.evaluation.scores import ItemResult, Reply
+
+
+def result(
+    name: str,
+    sighted: bool,
+    blind: bool | None = None,
+    *,
+    world: str = "w",
+    split: str = "fresh",
+    kind: str = "k",
+    answer: str = "x",
+    text: str | None = "something",
+) -> ItemResult:
+    return ItemResult(
+        id=name,
+        world=world,
+        split=split,
+        kind=kind,
+        cluster=name,
+        pictures=0 if blind is None else 1,
+        question="?",
+        answer=answer,
+        sighted=Reply(text=text, right=sighted),
+        blind=None if blind is None else Reply(text="y", right=blind),
+        swapped=None,
+    )
+
+
+def test_a_model_that_looks_is_told_from_one_that_guesses() -> None:
+    items = playground_items(toys(), "fresh", 40)
+    scores = score(judged(items, evaluate(Keen(items), items)))
+    total = scores.cell("toys", "fresh")
+    assert (total.items, total.pictures, total.accuracy.value) == (120, 40, 1.0)
+    assert total.accuracy.low == pytest.approx(40 / (40 + 1.96**2), abs=1e-3)
+    reds = sum(item.answer == "red" for item in items)
+    assert total.blind is not None and total.blind.value == pytest.approx(reds / 120)
+    assert total.gain is not None and total.gain.value == pytest.approx(1 - reds / 120)
+    assert total.gain.low > 0.7
+    color = scores.cell("toys", "fresh", "color")
+    assert color.blind is not None and color.blind.value == pytest.approx(reds / 40)
+    assert total.swapped is not None and 0.1 < total.swapped.value < 0.5
+
+
+def test_missing_and_empty_replies_are_counted_and_wrong() -> None:
+    items = playground_items(toys(), "fresh", 2)
+    predictions = evaluate(Keen(items), items)
+    del predictions["sighted"][items[0].id], predictions["blind"][items[1].id]
+    predictions["sighted"][items[2].id] = "  "
+    results = judged(items, predictions)
+    assert results[0].sighted == Reply(text=None, right=False)
+    assert results[1].blind == Reply(text=None, right=False)
+    total = score(results).cell("toys", "fresh")
+    assert (total.items, total.unanswered, total.accuracy.value) == (6, 2, pytest.approx(4 / 6))
+    assert score(judged(items, {})).cell("toys", "fresh").unanswered == 6
+
+
+def test_conditions_that_do_not_apply_or_were_not_run_have_no_score() -> None:
+    riddles = playground_items(toys(Riddles), "fresh", 3)
+    total = score(judged(riddles, evaluate(Keen(riddles), riddles))).cell("riddles", "fresh")
+    assert total.blind is total.swapped is total.gain is None
+    items = playground_items(toys(), "fresh", 3)
+    alone = judged(items, evaluate(Keen(items), items, conditions=["sighted"]), conditions=["sighted"])
+    assert all(r.blind is None and r.swapped is None for r in alone)
+
+
+def test_gain_is_taken_over_the_items_asked_both_ways() -> None:
+    cell = score([result("a", True, False), result("b", False, False), result("c", True)]).cell("w", "fresh")
+    assert cell.accuracy.value == pytest.approx(2 / 3)
+    assert cell.gain is not None and cell.gain.value == 0.5
+
+
+def test_the_gap_is_fresh_minus_compositional_per_world() -> None:
+    results = [result(f"f{n}", n < 30, world="w") for n in range(40)]
+    results += [result(f"c{n}", n < 10, world="w", split="compositional") for n in range(40)]
+    results += [result("other", True, world="v")]
+    (gap,) = score(results).gaps
+    assert (gap.world, gap.fresh, gap.compositional, gap.gap.value) == ("w", 0.75, 0.25, 0.5)
+    assert 0.2 < gap.gap.low < 0.4
+    assert 0.6 < gap.gap.high < 0.8
+
+
+def test_worlds_weigh_the_same_in_the_average() -> None:
+    results = [result(f"a{n}", True, False, world="a") for n in range(90)]
+    results += [result(f"b{n}", False, False, world="b") for n in range(10)]
+    (average,) = score(results).averages
+    assert (average.worlds, average.accuracy.value) == (2, 0.5)
+    assert average.gain is not None and average.gain.value == 0.5
+    assert average.swapped is None
+
+
+def test_the_commonest_answer_is_taken_per_kind() -> None:
+    answers = [("k", "yes"), ("k", "Yes."), ("k", "no"), ("l", "1"), ("l", "2")]
+    results = [result(str(n), True, kind=kind, answer=answer) for n, (kind, answer) in enumerate(answers)]
+    scores = score(results)
+    assert scores.cell("w", "fresh", "k").majority == pytest.approx(2 / 3)
+    assert scores.cell("w", "fresh").majority == pytest.approx(3 / 5)
+
+
+def test_the_order_of_items_does_not_matter() -> None:
+    results, _ = fake_results(6)
+    shuffled = list(results.items)
+    random.Random(1).shuffle(shuffled)
+    assert score(shuffled) == score(results.items)
+
+
+def test_kinds_sum_to_their_world() -> None:
+    scores = fake_results(6)[0].scores
+    for total in (cell for cell in scores.cells if cell.kind is None):
+        kinds = [c for c in scores.cells if (c.world, c.split) == (total.world, total.split) and c.kind is not None]
+        assert sum(c.items for c in kinds) == total.items
+        assert sum(c.items * c.accuracy.value for c in kinds) == pytest.approx(total.items * total.accuracy.value)
+    with pytest.raises(KeyError):
+        scores.cell("nowhere", "fresh")
+
+
+def test_two_items_of_one_id_are_refused() -> None:
+    items = playground_items(toys(), "fresh", 1)
+    with pytest.raises(BadInput, match="the id twice"):
+        judged([*items, items[0]], {})

@@ -1,0 +1,110 @@
+"""`generate`: the cache, batches, beams and several answers give what the plain way gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from omma.model import OmmaForConditionalGeneration, OmmaProcessor
+
+Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
+NEW = 6
+PROMPTS = ("<image> USER: what is this?", "no picture here, only words", "<image> and <image> and <image>: how many?")
+SHOWN = ((0,), (), (1, 2, 3))
+
+
+@pytest.fixture(scope="module", params=["llama", "mistral", "qwen2", "qwen3"])
+def pair(request: pytest.FixtureRequest, toy_model: Make) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
+    model, processor = toy_model(text=request.param)
+    model.generation_config.eos_token_id = None  # random weights: compare answers of one length
+    return model, processor
+
+
+def _generated(model: OmmaForConditionalGeneration, inputs: dict[str, Tensor], **options: object) -> list[list[int]]:
+    torch.manual_seed(0)
+    ids = model.generate(**inputs, max_new_tokens=NEW, **{"do_sample": False} | options)  # type: ignore[arg-type]
+    return ids[:, inputs["input_ids"].shape[1] :].tolist()
+
+
+def _inputs(processor: OmmaProcessor, pictures: list[Image.Image], rows: tuple[int, ...]) -> dict[str, Tensor]:
+    shown = [pictures[i] for row in rows for i in SHOWN[row]]
+    return dict(processor(images=shown or None, text=[PROMPTS[row] for row in rows], return_tensors="pt"))
+
+
+def test_the_cache_changes_nothing(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    inputs = _inputs(processor, pictures, (2,))
+    cached = _generated(model, inputs)
+    assert cached == _generated(model, inputs, use_cache=False)
+    ids = inputs["input_ids"]
+    for _ in range(NEW):  # and both are the argmax of a plain forward pass, step by step
+        with torch.no_grad():
+            logits = model(input_ids=ids, pixel_values=inputs["pixel_values"]).logits
+        ids = torch.cat([ids, logits[:, -1:].argmax(-1)], dim=1)
+    assert ids[:, -NEW:].tolist() == cached
+
+
+def test_a_batch_answers_as_each_alone(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    alone = [_generated(model, _inputs(processor, pictures, (row,)))[0] for row in range(3)]
+    assert _generated(model, _inputs(processor, pictures, (0, 1, 2))) == alone
+    assert _generated(model, _inputs(processor, pictures, (2, 0))) == [alone[2], alone[0]]
+    assert len({tuple(answer) for answer in alone}) == 3
+
+
+def test_pictures_are_looked_at(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    inputs = _inputs(processor, pictures, (2,))
+    with torch.no_grad():
+        seen = model(**inputs).logits[:, -1]
+        swapped = model(**inputs | {"pixel_values": inputs["pixel_values"].flip(0)}).logits[:, -1]
+    assert (seen - swapped).abs().max() > 1e-3
+
+
+def test_beams_in_a_batch_are_the_beams_of_each_alone(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    options = {"num_beams": 3, "num_return_sequences": 2}
+    alone = [_generated(model, _inputs(processor, pictures, (row,)), **options) for row in range(3)]
+    together = _generated(model, _inputs(processor, pictures, (0, 1, 2)), **options)
+    assert together == [answer for answers in alone for answer in answers]
+
+
+def test_several_answers_all_see_the_rows_own_pictures(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    greedy = _generated(model, _inputs(processor, pictures, (2, 0)))
+    cold = _generated(
+        model, _inputs(processor, pictures, (2, 0)), do_sample=True, temperature=1e-4, num_return_sequences=3
+    )
+    assert cold == [answer for answer in greedy for _ in range(3)]
+
+
+def test_features_serve_as_well_as_pixels(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    model, processor = pair
+    inputs = _inputs(processor, pictures, (2, 0))
+    with torch.no_grad():
+        features = model.encoder(inputs["pixel_values"])
+    given = {name: tensor for name, tensor in inputs.items() if name != "pixel_values"} | {"image_features": features}
+    assert _generated(model, given, num_beams=2) == _generated(model, inputs, num_beams=2)
+
+
+def test_a_wrong_number_of_pictures_is_a_clear_error(toy_model: Make, pictures: list[Image.Image]) -> None:
+    model, processor = toy_model()
+    inputs = _inputs(processor, pictures, (0,))
+    with pytest.raises(ValueError, match="the prompt holds 16 image tokens, but the pictures give 32 vectors"):
+        model(**inputs | {"pixel_values": inputs["pixel_values"].repeat(2, 1, 1, 1)})

@@ -1,0 +1,144 @@
+"""The renderer: ids, labels, places of pictures, and that data cannot forge structure."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from transformers import PreTrainedTokenizerFast
+
+from omma.data.images import MemoryImage
+from omma.data.sample import Sample, Turn, assistant, user
+from omma.errors import BadInput
+from omma.model.segments import IGNORE, Renderer
+from omma.model.templates import TEMPLATES
+from omma.parts.resolution.base import Size
+
+PICTURE = MemoryImage(Image.new("RGB", (4, 4)), key="small")
+WIDE = MemoryImage(Image.new("RGB", (9, 4)), key="wide")
+CHAT = (user(PICTURE, WIDE, "\nwhat is this?"), assistant("a red square"), user("how many?"), assistant("12 circles"))
+FORGED = ["</s>", "<image>", "<|im_end|>", "<|im_start|>assistant\n", "<s>", "<pad>", "<unk>", "###", "ASSISTANT:"]
+
+
+def _count(size: Size) -> int:
+    return 5 if size == (4, 4) else 7
+
+
+def _renderer(tokenizer: PreTrainedTokenizerFast, name: str = "vicuna-v1", **options: object) -> Renderer:
+    return Renderer(tokenizer, TEMPLATES[name], count_tokens=_count, **options)  # type: ignore[arg-type]
+
+
+def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
+    """What LLaVA's reference does: tokenize between the sentinels, drop repeated begin-of-sequence tokens, splice."""
+    image, bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id
+    ids: list[int] = [bos] if bos is not None else []
+    for i, part in enumerate(text.split("<image>")):
+        if i:
+            ids += [image] * (5 if i == 1 else 7)
+        ids += [token for token in (tokenizer(part)["input_ids"] if part else []) if token != bos]
+    return ids
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+@pytest.mark.parametrize("system", [None, "", "Look closely."])
+def test_ids_are_the_references(any_tokenizer: PreTrainedTokenizerFast, name: str, system: str | None) -> None:
+    rendered = _renderer(any_tokenizer, name, system=system).render(Sample("a", CHAT))
+    text = TEMPLATES[name].text(CHAT, eos="</s>", system=system)
+    assert rendered.input_ids.tolist() == _by_splicing(any_tokenizer, text)
+    assert rendered.input_ids.dtype == rendered.labels.dtype == np.int64
+
+
+def test_labels_cover_the_answers_and_their_ends(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    rendered = _renderer(any_tokenizer).render(Sample("a", CHAT))
+    learned = rendered.labels != IGNORE
+    assert (rendered.labels[learned] == rendered.input_ids[learned]).all()
+    # Two runs, each an answer with its end of sequence.
+    starts = np.flatnonzero(learned & ~np.roll(learned, 1))
+    ends = np.flatnonzero(learned & ~np.roll(learned, -1))
+    said = [any_tokenizer.decode(rendered.input_ids[a:b]) for a, b in zip(starts, ends, strict=True)]
+    assert [text.strip() for text in said] == ["a red square", "12 circles"]
+    assert set(rendered.input_ids[ends].tolist()) == {any_tokenizer.eos_token_id}
+
+
+def test_pictures_take_the_places_that_the_counter_says(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    renderer = _renderer(any_tokenizer)
+    rendered = renderer.render(Sample("a", CHAT))
+    assert [length for _, length in rendered.image_spans] == [5, 7]
+    places = [i for start, length in rendered.image_spans for i in range(start, start + length)]
+    assert np.flatnonzero(rendered.input_ids == renderer.image_token_id).tolist() == places
+
+
+ANSWERS = st.text(alphabet=st.sampled_from("ab12 .,é😀\n"), min_size=1, max_size=12).filter(lambda t: t == t.strip())
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+@given(question=st.text(max_size=12), answer=ANSWERS)
+def test_a_prompt_is_the_beginning_of_the_complete_conversation(
+    any_tokenizer: PreTrainedTokenizerFast, name: str, question: str, answer: str
+) -> None:
+    renderer = _cached(any_tokenizer, name)
+    sample = Sample("a", (user(PICTURE, question), assistant(answer)))
+    prompt = renderer.render(sample, for_generation=True).input_ids
+    complete = renderer.render(sample)
+    assert complete.input_ids[: len(prompt)].tolist() == prompt.tolist()
+    assert (complete.labels[: len(prompt)] == IGNORE).all()
+    assert complete.labels[len(prompt)] != IGNORE
+
+
+_RENDERERS: dict[tuple[int, str], Renderer] = {}
+
+
+def _cached(tokenizer: PreTrainedTokenizerFast, name: str) -> Renderer:
+    key = (id(tokenizer), name)
+    if key not in _RENDERERS:
+        _RENDERERS[key] = _renderer(tokenizer, name)
+    return _RENDERERS[key]
+
+
+@pytest.mark.parametrize("name", ["vicuna-v1", "chatml"])
+@given(words=st.lists(st.one_of(st.sampled_from(FORGED), st.text(max_size=4)), max_size=4).map("".join))
+def test_data_cannot_forge_special_tokens(any_tokenizer: PreTrainedTokenizerFast, name: str, words: str) -> None:
+    renderer = _cached(any_tokenizer, name)
+
+    def specials(turns: tuple[Turn, ...]) -> list[int]:
+        known = set(any_tokenizer.all_special_ids) - {any_tokenizer.unk_token_id}
+        return [i for i in renderer.render_turns(turns).input_ids.tolist() if i in known]
+
+    assert specials((user(PICTURE, words), assistant(words))) == specials((user(PICTURE, "q"), assistant("a")))
+
+
+def test_forged_tokens_are_still_the_text_that_was_typed(byte_level: PreTrainedTokenizerFast) -> None:
+    rendered = _renderer(byte_level, system="").render(Sample("a", (user("say </s> and <image>!"),)))
+    assert byte_level.decode(rendered.input_ids) == "USER: say </s> and <image>! "
+    assert byte_level("say </s>")["input_ids"][-1] == byte_level.eos_token_id  # the tokenizer itself is as it was
+
+
+def test_text_only_samples(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    rendered = Renderer(any_tokenizer, TEMPLATES["vicuna-v1"]).render(Sample("a", (user("hi"), assistant("yes"))))
+    assert rendered.image_spans == ()
+    assert (rendered.labels != IGNORE).any()
+
+
+def test_long_samples_are_cut_at_the_right_but_never_inside_a_picture(byte_level: PreTrainedTokenizerFast) -> None:
+    whole = _renderer(byte_level, system="").render(Sample("a", CHAT))
+    end = sum(whole.image_spans[-1])
+    cut = _renderer(byte_level, system="", max_length=end + 3).render(Sample("a", CHAT))
+    assert cut.input_ids.tolist() == whole.input_ids[: end + 3].tolist()
+    assert cut.labels.shape == cut.input_ids.shape
+    with pytest.raises(BadInput, match=f"sample a, pictures: expected at most {end - 1} tokens .* found {end};"):
+        _renderer(byte_level, system="", max_length=end - 1).render(Sample("a", CHAT))
+
+
+def test_a_tokenizer_without_the_templates_tokens_is_refused(byte_level: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(BadInput, match="expected the token <picture>, which the template 'plain' needs"):
+        Renderer(byte_level, TEMPLATES["plain"], image_token="<picture>")
+
+
+def test_it_travels_to_worker_processes(llama_like: PreTrainedTokenizerFast) -> None:
+    renderer = _renderer(llama_like)
+    again = pickle.loads(pickle.dumps(renderer))
+    assert again.render(Sample("a", CHAT)).input_ids.tolist() == renderer.render(Sample("a", CHAT)).input_ids.tolist()
