@@ -208,6 +208,15 @@ def recipe_names() -> list[str]:
     return sorted(p.name.removesuffix(".yaml") for p in files("omma.recipes").iterdir() if p.name.endswith(".yaml"))
 
 
+def recipe_sizes(name_or_path: str) -> list[str]:
+    """The sizes that a recipe has, small ones first: those it spells out, or all if none. Raises BadInput as `load_recipe`."""
+    return _sizes(_chain(name_or_path))
+
+
+def _sizes(chain: list[dict[str, Any]]) -> list[str]:
+    return [name for name in SIZES if any(name in layer.get("sizes", {}) for layer in chain)] or list(SIZES)
+
+
 def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str] = ()) -> Recipe:
     """A recipe by name or YAML file, at one size, with ``dotted.field=value`` overrides.
 
@@ -217,8 +226,8 @@ def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str]
     if size not in SIZES:
         raise BadInput("--size", expected=f"one of {', '.join(SIZES)}", found=repr(size), remedy="choose one of them")
     chain = _chain(name_or_path)
-    sizes = [name for name in SIZES if any(name in layer.get("sizes", {}) for layer in chain)]
-    if sizes and size not in sizes:
+    sizes = _sizes(chain)
+    if size not in sizes:
         raise BadInput(
             f"recipe {name_or_path}", expected=f"a size that it has ({', '.join(sizes)})", found=size, remedy="choose one"
         )
@@ -256,6 +265,12 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
             raise BadInput(f"recipe {label}{line}", expected="YAML", found=problem, remedy="correct that line") from None
         if not isinstance(layer, dict):
             raise BadInput(f"recipe {label}", expected="a mapping", found=type(layer).__name__, remedy="see docs/recipes.md")
+        sizes = layer.setdefault("sizes", {})
+        if not isinstance(sizes, dict) or not all(s in SIZES and isinstance(sizes[s], dict) for s in sizes):
+            raise BadInput(
+                f"recipe {label}, field sizes", expected=f"a mapping from {', '.join(SIZES)} to fields", found=repr(sizes),
+                remedy="write for instance sizes: {debug: {seed: 1}}",
+            )
         layers.append(layer)
         current = layer.get("base")
     return layers[::-1]
@@ -267,7 +282,10 @@ def _read(name_or_path: str, folder: Path) -> tuple[str, str, Path]:
         path = path if path.is_absolute() else folder / path
         if not path.is_file():
             raise BadInput(f"recipe {name_or_path}", expected="a YAML file", found="no such file", remedy="check the path")
-        return path.read_text(encoding="utf-8"), str(name_or_path), path.parent
+        try:
+            return path.read_text(encoding="utf-8"), str(name_or_path), path.parent
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"recipe {name_or_path}", expected="UTF-8 text", found=str(error), remedy="check the file") from None
     shipped = files("omma.recipes") / f"{name_or_path}.yaml"
     if not shipped.is_file():
         raise BadInput(
@@ -294,6 +312,8 @@ def _override(data: dict[str, Any], override: str) -> None:
         raise BadInput(
             f"override {override!r}", expected="dotted.field=value", found="no such form", remedy="write for instance seed=1"
         )
+    if path == "size":
+        raise BadInput(f"override {override!r}", expected="fields of the size", found="the size itself", remedy="use --size")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:

@@ -13,7 +13,7 @@ from omma.model import OmmaForConditionalGeneration, OmmaProcessor
 
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
 NEW = 6
-PROMPTS = ("<image> USER: what is this?", "no picture here, only words", "<image> and <image> and <image>: how many?")
+PROMPTS = ("<image> USER: what is this?", "no picture here, only words", "how many? <image><image><image>")
 SHOWN = ((0,), (), (1, 2, 3))
 
 
@@ -75,10 +75,18 @@ def test_beams_in_a_batch_are_the_beams_of_each_alone(
     pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
 ) -> None:
     model, processor = pair
-    options = {"num_beams": 3, "num_return_sequences": 2}
-    alone = [_generated(model, _inputs(processor, pictures, (row,)), **options) for row in range(3)]
-    together = _generated(model, _inputs(processor, pictures, (0, 1, 2)), **options)
-    assert together == [answer for answers in alone for answer in answers]
+    options = {"num_beams": 3, "num_return_sequences": 2, "return_dict_in_generate": True, "output_scores": True}
+
+    def beams(rows: tuple[int, ...]) -> tuple[list[list[int]], Tensor]:
+        inputs = _inputs(processor, pictures, rows)
+        found = model.generate(**inputs, max_new_tokens=NEW, do_sample=False, **options)
+        return found.sequences[:, inputs["input_ids"].shape[1] :].tolist(), found.sequences_scores
+
+    alone = [beams((row,)) for row in range(3)]
+    answers, scores = beams((0, 1, 2))
+    assert answers == [answer for row, _ in alone for answer in row]
+    # Scores show whose pictures a beam saw even where the words would be the same.
+    torch.testing.assert_close(scores, torch.cat([row for _, row in alone]), atol=1e-5, rtol=0)
 
 
 def test_several_answers_all_see_the_rows_own_pictures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import AutoImageProcessor, BaseImageProcessor
+from transformers import BaseImageProcessor
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from omma.data.images import FileImage
 from omma.errors import BadInput
@@ -39,8 +41,6 @@ def _ours(strategy: str, normalization: str = "clip") -> OmmaImageProcessor:
 
 
 def _theirs(settings: dict[str, Any], tmp_path: Path) -> BaseImageProcessor:
-    import json
-
     (tmp_path / "preprocessor_config.json").write_text(json.dumps(settings))
     return AutoImageProcessor.from_pretrained(tmp_path, backend="pil")
 
@@ -125,7 +125,7 @@ def test_a_damaged_file_opened_elsewhere_is_refused(tmp_path: Path) -> None:
     Image.effect_noise((64, 64), 90).save(tmp_path / "a.png")
     whole = (tmp_path / "a.png").read_bytes()
     opened = Image.open(io.BytesIO(whole[: len(whole) // 2]))
-    with pytest.raises(BadInput, match="damaged|cannot be decoded"):
+    with pytest.raises(BadInput, match=r"damaged|cannot be decoded"):
         _ours("pad-square")(opened)
 
 

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageTextToText,
     AutoProcessor,
     PreTrainedTokenizerFast,
     pipeline,
 )
+from transformers.models.auto.image_processing_auto import AutoImageProcessor
 
 from omma.data.images import MemoryImage
 from omma.data.sample import Sample, assistant, user
@@ -103,7 +103,7 @@ def test_a_chat_becomes_what_training_renders(processor: OmmaProcessor, pictures
     assert len(batch["pixel_values"]) == 3
     # The text form goes through Jinja and gives the same ids again.
     text = processor.apply_chat_template(chat, add_generation_prompt=True)
-    assert processor(images=pictures[:3], text=text)["input_ids"][0].tolist() == rendered.input_ids.tolist()
+    assert processor(images=pictures[:3], text=text)["input_ids"][0] == rendered.input_ids.tolist()
 
 
 @pytest.mark.parametrize("name", ["vicuna-v1", "vicuna-v0", "chatml"])
@@ -134,7 +134,7 @@ def test_pictures_may_come_beside_the_messages(processor: OmmaProcessor, picture
     )
     np.testing.assert_array_equal(beside["input_ids"], within["input_ids"])
     np.testing.assert_array_equal(beside["pixel_values"], within["pixel_values"])
-    with pytest.raises(BadInput, match="expected 1 pictures.*found 2"):
+    with pytest.raises(BadInput, match=r"expected 1 pictures.*found 2"):
         processor.apply_chat_template(chat, tokenize=True, images=pictures[:2])
 
 

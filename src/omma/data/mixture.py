@@ -26,12 +26,12 @@ class Mixture:
         seed: decides the interleaving and every epoch's order.
 
     Raises:
-        ValueError: without sources, for a weight that is not positive, or for an empty source.
+        ValueError: without sources, with more than BLOCK, for a weight that is not positive, or for an empty source.
     """
 
     def __init__(self, sources: Sequence[tuple[Source, float]], seed: int = 0) -> None:
-        if not sources:
-            raise ValueError("a mixture needs at least one source")
+        if not 0 < len(sources) <= BLOCK:
+            raise ValueError(f"a mixture has 1 to {BLOCK} sources, not {len(sources)}")
         weights = np.array([weight for _, weight in sources], dtype=np.float64)
         if not (weights > 0).all():
             raise ValueError(f"mixture weights must be positive, these are {weights.tolist()}")
@@ -42,23 +42,23 @@ class Mixture:
         self.counts = _apportion(weights, BLOCK)
         self.seed = seed
         self._slots = lru_cache(maxsize=4)(self._block)
-        self._order = lru_cache(maxsize=2 * len(self.sources))(self._epoch)
+        self._order = lru_cache(maxsize=2 * len(self.sources))(self._epoch_order)
 
-    def locate(self, position: int) -> tuple[int, int]:
-        """(source number, index within it) at a position."""
+    def locate(self, position: int) -> tuple[int, int, int]:
+        """(source number, index within it, epoch of that source) at a position."""
         block, slot = divmod(position, BLOCK)
-        source, rank = self._slots(block)[slot]
-        index = block * int(self.counts[source]) + int(rank)
+        source, rank = map(int, self._slots(block)[slot])
+        index = block * int(self.counts[source]) + rank
         length = self.sources[source].length
         if length is None:
-            return int(source), index
+            return source, index, 0
         epoch, place = divmod(index, length)
-        return int(source), int(self._order(int(source), epoch)[place])
+        return source, int(self._order(source, epoch, length)[place]), epoch
 
     def sample(self, position: int) -> Sample:
         """The sample at a position. Raises BadInput if that record is at fault."""
-        source, index = self.locate(position)
-        return self.sources[source].sample(index)
+        source, index, epoch = self.locate(position)
+        return self.sources[source].sample(index, epoch=epoch)
 
     def epoch_length(self) -> int | None:
         """Positions after which every finite source has been seen at least once; None if all are endless."""
@@ -78,8 +78,7 @@ class Mixture:
             ranks[sources == source] = np.arange(count)
         return np.stack([sources, ranks], axis=1)
 
-    def _epoch(self, source: int, epoch: int) -> np.ndarray:
-        length = self.sources[source].length
+    def _epoch_order(self, source: int, epoch: int, length: int) -> np.ndarray:
         return np.random.default_rng((self.seed, 2, source, epoch)).permutation(length)
 
 
@@ -87,11 +86,9 @@ def _apportion(weights: np.ndarray, total: int) -> np.ndarray:
     """Whole slots in proportion to weights (largest remainders), at least one each."""
     shares = weights / weights.sum() * total
     counts = np.maximum(np.floor(shares).astype(np.int64), 1)
-    order = np.argsort(-(shares - np.floor(shares)), kind="stable")
-    step = 0
-    while counts.sum() < total:
-        counts[order[step % len(order)]] += 1
-        step += 1
-    while counts.sum() > total:
+    missing = total - int(counts.sum())
+    if missing > 0:
+        counts[np.argsort(np.floor(shares) - shares, kind="stable")[:missing]] += 1
+    for _ in range(-missing):
         counts[int(np.argmax(counts))] -= 1
     return counts

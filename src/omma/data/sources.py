@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from omma.data.llava_json import LlavaJson
 from omma.data.nlvr import Nlvr
@@ -27,8 +27,15 @@ class Source(Part):
     class Config(PartConfig):
         pass
 
-    def sample(self, index: int) -> Sample:
-        """The sample at that index. Raises BadInput if this one record is at fault."""
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
+        """The sample at that index.
+
+        Args:
+            epoch: how often all samples have been seen before, for sources that vary them from epoch to epoch.
+
+        Raises:
+            BadInput: if this one record is at fault.
+        """
         raise NotImplementedError
 
 
@@ -62,7 +69,7 @@ class PlaygroundSource(Source):
         self.world = WORLDS.get(config.world, where="data.world").Config().build()
         self.length = config.count
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
         config = self.config
         scene = self.world.scene(config.split, config.first + index)
         return Sample(
@@ -106,7 +113,7 @@ class LlavaJsonSource(Source):
         self.data = LlavaJson(config.json_file, config.images)
         self.length = len(self.data)
 
-    def sample(self, index: int) -> Sample:
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
         return self.data[index]
 
 
@@ -118,11 +125,26 @@ class NlvrSource(Source):
         folder: Path
         split: Literal["train", "dev"] = "train"
         box_orders: Literal["given", "random"] = "given"
+        """In which order the three boxes are shown: as they are, or in one drawn anew every epoch."""
+        directories: list[int] = []
+        """Only the examples of these directories; with ``except_directories`` on the other side, a validation fold."""
+        except_directories: list[int] = []
+        """All examples but those of these directories."""
+
+        @model_validator(mode="after")
+        def _one_side(self) -> NlvrSource.Config:
+            if self.directories and self.except_directories:
+                raise ValueError("directories or except_directories, not both")
+            return self
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.data = Nlvr(config.folder, config.split, box_orders=config.box_orders)
-        self.length = len(self.data)
+        data = Nlvr(config.folder, config.split, box_orders=config.box_orders)
+        if config.directories or config.except_directories:
+            rest, held_out = data.hold_out_directories(config.directories or config.except_directories)
+            data = held_out if config.directories else rest
+        self.data = data
+        self.length = len(data)
 
-    def sample(self, index: int) -> Sample:
-        return self.data[index]
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
+        return self.data.at_epoch(epoch)[index]

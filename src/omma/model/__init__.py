@@ -1,6 +1,7 @@
 """The model as a citizen of `transformers`. Importing this package registers it with the auto classes and pipelines."""
 
-from transformers import AutoConfig, AutoImageProcessor, AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.models.auto.image_processing_auto import AutoImageProcessor  # 5.17 hides it without torchvision
 
 from omma.model.config import OmmaConfig
 from omma.model.image_processing import OmmaImageProcessor

@@ -6,7 +6,7 @@ Shapes: B prompts, L tokens, V views, T features a view, C channels.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -87,7 +87,7 @@ class ModelAnswerer:
                 replies[i] = reply
         return replies
 
-    def stream(self, turns: Sequence[Turn]) -> Iterator[str]:
+    def stream(self, turns: Sequence[Turn]) -> Generator[str]:
         """The reply to a conversation, piece by piece as it is generated. Closing the iterator stops the model.
 
         Raises:
@@ -102,7 +102,7 @@ class ModelAnswerer:
         def work() -> None:
             try:
                 self._run(inputs, streamer=streamer, stopping_criteria=StoppingCriteriaList([_Cancelled(cancelled)]))
-            except BaseException as error:  # noqa: BLE001 - it is raised again where the stream is read
+            except BaseException as error:  # it is raised again where the stream is read
                 failures.append(error)
                 streamer.end()
 
@@ -121,6 +121,13 @@ class ModelAnswerer:
         renderer = self.processor.renderer
         if self._own_chat_template:
             text = self.processor.apply_chat_template(_messages(turns), add_generation_prompt=True)
+            if text.count(self.processor.image_token) != len(images):
+                raise BadInput(
+                    "conversation",
+                    expected=f"words without {self.processor.image_token}, which stands for a picture here",
+                    found="it in what somebody said",
+                    remedy="write it differently",
+                )
             ids = renderer.render_pieces(self.processor.pieces(text, iter(images))).input_ids
         else:
             ids = renderer.render_turns(turns, for_generation=True).input_ids
@@ -239,5 +246,8 @@ def _item(segment: Any) -> dict[str, Any]:
     if isinstance(segment, ImageSegment):
         return {"type": "image"}
     raise BadInput(
-        "conversation", expected="text and pictures", found=type(segment).__name__, remedy="write boxes and masks as text"
+        "conversation",
+        expected="text and pictures",
+        found=type(segment).__name__,
+        remedy="write boxes and masks as text",
     )

@@ -1,7 +1,7 @@
 """Pictures to pixels for `transformers`: the same plans, cuts and colours as in training.
 
-Its configuration is three part configs. Everything else (sizes, mean, standard deviation, tokens per picture) follows from
-them, so it cannot disagree with the model.
+Its configuration is three part configs. Everything else (sizes, mean, standard deviation, tokens per picture) follows
+from them, so it cannot disagree with the model.
 """
 
 from __future__ import annotations

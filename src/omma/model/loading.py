@@ -43,7 +43,7 @@ def model_directory(source: str) -> Path:
     raise BadInput(
         source,
         expected="the directory of a saved model or of a run" + (f", or one of {shipped}" if shipped else ""),
-        found="a directory without config.json" if path.is_dir() else "a file" if path.exists() else "no such directory",
+        found="a directory without config.json" if path.is_dir() else "no such directory",
         remedy="check the path",
     )
 
@@ -72,12 +72,8 @@ def load_model(
             raise BadInput(
                 str(directory),
                 expected="exactly the tensors that its config.json describes",
-                found=f"{problem.removesuffix('_keys')} ones such as {_first(report[problem])}",
+                found=f"{problem.removesuffix('_keys')} ones such as {min(map(str, report[problem]))}",
                 remedy="copy the whole directory again",
             )
     return model.eval(), OmmaProcessor.from_pretrained(directory)
 
-
-def _first(keys: object) -> str:
-    first = min(map(str, keys))  # type: ignore[call-overload]
-    return first

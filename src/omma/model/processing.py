@@ -95,9 +95,9 @@ class OmmaProcessor(ProcessorMixin):
                 remedy=f"write {self.image_token} once where each picture belongs",
             )
         remaining = iter(sources)
-        return self._batch([list(self._split(prompt, remaining)) for prompt in prompts], sources, options)
+        return self._batch([list(self.pieces(prompt, remaining)) for prompt in prompts], sources, options)
 
-    def apply_chat_template(  # type: ignore[override] - ours takes the options by keyword
+    def apply_chat_template(  # type: ignore[override]
         self,
         conversation: Any,
         chat_template: str | None = None,
@@ -114,8 +114,8 @@ class OmmaProcessor(ProcessorMixin):
         What the messages say cannot become special tokens or pictures in model inputs, whatever it looks like.
 
         Args:
-            conversation: messages with ``role`` and ``content``, a string or a list of ``{"type": "text", "text": ...}``
-                and ``{"type": "image", "image" | "url" | "path" | "base64": ...}``.
+            conversation: messages with ``role`` and ``content``, a string or a list of
+                ``{"type": "text", "text": ...}`` and ``{"type": "image", "image" | "url" | "path" | "base64": ...}``.
             kwargs: the options of `__call__`.
 
         Raises:
@@ -168,7 +168,8 @@ class OmmaProcessor(ProcessorMixin):
             "image_token": self.image_token,
         }
 
-    def _split(self, prompt: str, pictures: Iterator[ImageSource]) -> Iterator[Piece | ImageSource]:
+    def pieces(self, prompt: str, pictures: Iterator[ImageSource]) -> Iterator[Piece | ImageSource]:
+        """A prompt given as text, cut at its image tokens, with the next picture in place of each."""
         bos = self.tokenizer.bos_token
         if bos:
             prompt = prompt.removeprefix(bos)  # the renderer writes it where the tokenizer would
@@ -186,18 +187,18 @@ class OmmaProcessor(ProcessorMixin):
         limit = max_length if options.get("truncation") else None
         rows = [self.renderer.render_pieces(prompt, max_length=limit).input_ids for prompt in prompts]
         padding = options.get("padding", True)
-        data: dict[str, Any] = {"input_ids": rows, "attention_mask": [np.ones_like(row) for row in rows]}
+        masks = [np.ones_like(row) for row in rows]
         if padding not in (False, "do_not_pad"):
             length = max(len(row) for row in rows)
             if padding == "max_length" and max_length is not None:
                 length = max(length, max_length)
             left = options.get("padding_side", "left") == "left"
-            data = {
-                "input_ids": np.stack([_padded(row, length, self._padding_id, left) for row in rows]),
-                "attention_mask": np.stack([_padded(np.ones_like(row), length, 0, left) for row in rows]),
-            }
-        elif not options.get("return_tensors"):
-            data = {name: [row.tolist() for row in arrays] for name, arrays in data.items()}
+            rows = [_padded(row, length, self._padding_id, left) for row in rows]
+            masks = [_padded(mask, length, 0, left) for mask in masks]
+        data: dict[str, Any] = {
+            "input_ids": [row.tolist() for row in rows],
+            "attention_mask": [mask.tolist() for mask in masks],
+        }
         if sources:
             data["pixel_values"] = self.image_processor(sources)["pixel_values"]
         return BatchFeature(data, tensor_type=options.get("return_tensors"))

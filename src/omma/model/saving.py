@@ -36,7 +36,7 @@ def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype)
 
 
 def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
-    from omma.model.processing import OmmaProcessor
+    from omma.model.processing import processor_of
 
     vlm = model.vlm
     assert vlm is not None
@@ -60,7 +60,7 @@ def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
     index = {"metadata": {"total_size": size}, "weight_map": weight_map}
     (directory / INDEX).write_text(json.dumps(index, indent=1))
     assert model.tokenizer is not None
-    OmmaProcessor.of(vlm.config, model.tokenizer).save_pretrained(directory)
+    processor_of(vlm.config, model.tokenizer).save_pretrained(directory)
 
 
 def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
@@ -82,11 +82,16 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
             tensors |= load_file(directory / name)
         except FileNotFoundError:
             raise BadInput(
-                str(directory / name), expected="the weights of the model", found="no such file", remedy="copy the whole directory again"
+                str(directory / name),
+                expected="the weights of the model",
+                found="no such file",
+                remedy="copy the whole directory again",
             ) from None
         except (OSError, SafetensorError) as error:
             raise BadInput(
-                str(directory / name), expected="a whole safetensors file", found=f"one that cannot be read ({error})",
+                str(directory / name),
+                expected="a whole safetensors file",
+                found=f"one that cannot be read ({error})",
                 remedy="copy the directory again",
             ) from None
     return tensors
@@ -103,12 +108,22 @@ def load_parts(model: Composition, directory: Path) -> None:
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
     missing = sorted(set(expected) - set(tensors) - tied)
+    unknown = sorted(set(tensors) - set(expected))
     wrong = sorted(name for name in set(expected) & set(tensors) if expected[name] != tensors[name].shape)
+    if unknown and not missing and not wrong:
+        raise BadInput(
+            str(directory),
+            expected="the tensors of these parts alone",
+            found=f"{unknown[0]} besides",
+            remedy="load it with the recipe that made it",
+        )
     if missing or wrong:
         first = (missing or wrong)[0]
         found = "no such tensor" if missing else f"shape {tuple(tensors[first].shape)}"
         raise BadInput(
-            str(directory), expected=f"{first} of shape {tuple(expected[first])}", found=found,
+            str(directory),
+            expected=f"{first} of shape {tuple(expected[first])}",
+            found=found,
             remedy="load it with the recipe that made it",
         )
     module.load_state_dict(tensors, strict=False)

@@ -3,9 +3,9 @@
 The text between two pictures is tokenized once, as one string; a token is learned if its first character is. So nothing
 is tokenized twice to find a label, and the ids are those of LLaVA's reference, which tokenizes between its sentinels.
 
-Data cannot forge structure: special tokens are only recognised where the template wrote them. The renderer's private copy
-of the tokenizer knows each special token under a secret random name, which it writes in the template's own text; what
-people or data sets type ("</s>", "<image>") is then ordinary text to it, and the ids are the tokenizer's own.
+Data cannot forge structure: special tokens are only recognised where the template wrote them. The renderer's private
+copy of the tokenizer knows each special token under a secret random name, which it writes in the template's own text;
+what people or data sets type ("</s>", "<image>") is then ordinary text to it, and the ids are the tokenizer's own.
 
 Shapes: L tokens.
 """

@@ -21,11 +21,8 @@ from omma.data.sample import Sample
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import PictureTextObjective, per_sample, text_of
+from omma.objectives.picture_text import MOST_PICTURES, PictureTextObjective, per_sample, text_of
 from omma.parts.base import PartConfig
-
-MOST_PICTURES = 8
-"""Pictures of one sample that the decoder can tell apart."""
 
 
 @dataclass

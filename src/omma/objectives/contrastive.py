@@ -1,4 +1,6 @@
-"""Contrastive: which text belongs to which picture, by pairwise sigmoids (SigLIP, arXiv 2303.15343) or a softmax (CLIP, 2103.00020).
+"""Contrastive: which text belongs to which picture, by pairwise sigmoids or a softmax.
+
+(SigLIP, arXiv 2303.15343; CLIP, 2103.00020.)
 
 The text tower, the attention pooling and the temperature belong to the objective: only the encoder is kept.
 Pictures that come several to a text (panels) take no part; equal texts count as matching.
@@ -100,4 +102,5 @@ class Contrastive(PictureTextObjective):
             signs = same.to(logits.dtype) * 2 - 1
             return -F.logsigmoid(signs * (logits + self.bias.float())).sum()
         targets = same.to(logits.dtype) / same.sum(-1, keepdim=True)
-        return (F.cross_entropy(logits, targets, reduction="sum") + F.cross_entropy(logits.T, targets, reduction="sum")) / 2
+        both = F.cross_entropy(logits, targets, reduction="sum") + F.cross_entropy(logits.T, targets, reduction="sum")
+        return both / 2

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from omma.data.feature_cache import FeatureReader
 from omma.data.packing import pack
-from omma.data.sample import Sample
+from omma.data.sample import ImageSource, Sample
+from omma.errors import BadInput
 from omma.model.attention import PADDING, AttentionPlan
 from omma.model.composition import Composition
 from omma.model.modeling import decoder_hidden, target_losses
@@ -53,9 +54,16 @@ class LanguageModelingCollator:
 
     def prepare(self, sample: Sample) -> Prepared:
         rendered = self.renderer.render(sample)
+        if (rendered.labels[1:] == IGNORE).all():
+            raise BadInput(
+                f"sample {sample.id}",
+                expected=f"something to learn within {self.renderer.max_length} tokens",
+                found="none",
+                remedy="give it an answer, or raise max_length",
+            )
         return Prepared(rendered, tuple(self._picture(image) for image in sample.images[: len(rendered.image_spans)]))
 
-    def _picture(self, image: Any) -> tuple[str, np.ndarray]:
+    def _picture(self, image: ImageSource) -> tuple[str, np.ndarray]:
         assert self.resolution is not None
         plan = self.resolution.plan(*image.size)
         if self.features is not None:
@@ -126,6 +134,9 @@ class LanguageModeling(Objective):
         """Tokens per micro-batch, padding included: what bounds memory."""
         max_length: int = Field(default=2048, ge=16)
         """Longer samples are cut here, after pictures are spliced in."""
+        prompt_share: float = Field(default=0.0, ge=0)
+        """Coefficient of the mean loss on everything that is not learned as an answer (system and user words), beside 1
+        for answers: what a language model that starts from nothing learns language from (arXiv 2405.14394)."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)
@@ -148,10 +159,21 @@ class LanguageModeling(Objective):
         )
 
     def coefficients(self) -> dict[str, float]:
-        return {"loss": 1.0}
+        share = self.config.prompt_share
+        return {"loss": 1.0, "prompt": share} if share else {"loss": 1.0}
 
     def weights(self, batch: MicroBatch) -> dict[str, float]:
-        return {"loss": float((batch["labels"] != IGNORE).sum())}
+        weights = {"loss": float((batch["labels"] != IGNORE).sum())}
+        if self.config.prompt_share:
+            weights["prompt"] = float(self._prompt(batch).sum())
+        return weights
+
+    def _prompt(self, batch: Mapping[str, Any]) -> Any:
+        """Where a word of the prompt is to be predicted: real, not learned, no picture, not first of its sample."""
+        document = batch["document"]
+        inside = (document[:, 1:] == document[:, :-1]) & (document[:, 1:] != PADDING)
+        image = self.model.vlm.config.image_token_id if self.model.vlm is not None else -1
+        return inside & (batch["labels"][:, 1:] == IGNORE) & (batch["input_ids"][:, 1:] != image)
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         model = self.model
@@ -161,8 +183,10 @@ class LanguageModeling(Objective):
             inputs_embeds=model.embed(batch),
             attention_mask=plan.dense(),
             position_ids=plan.positions(),
-        )
-        learned = (batch["labels"][:, 1:] != IGNORE).nonzero(as_tuple=True)
-        return {"loss": target_losses(model.language_model, hidden[:, :-1][learned], batch["labels"][:, 1:][learned])}
-
-
+        )[:, :-1]
+        learned = batch["labels"][:, 1:] != IGNORE
+        losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
+        if self.config.prompt_share:
+            prompt = self._prompt(batch)
+            losses["prompt"] = target_losses(model.language_model, hidden[prompt], batch["input_ids"][:, 1:][prompt])
+        return losses

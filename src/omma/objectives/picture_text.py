@@ -11,11 +11,15 @@ import torch
 from torch import Tensor
 
 from omma.data.sample import Role, Sample
+from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.pixels import normalize, views_uint8
 from omma.objectives.base import MicroBatch, Objective, Step
 from omma.parts.encoders.base import Triple
 from omma.parts.resolution.base import Resolution
+
+MOST_PICTURES = 8
+"""Pictures of one sample that these objectives can tell apart."""
 
 
 def text_of(sample: Sample) -> str:
@@ -38,6 +42,13 @@ class PictureTextCollator:
     micro_samples: int
 
     def prepare(self, sample: Sample) -> tuple[np.ndarray, dict[str, Any]]:
+        if not 0 < len(sample.images) <= MOST_PICTURES:
+            raise BadInput(
+                f"sample {sample.id}",
+                expected=f"1 to {MOST_PICTURES} pictures",
+                found=f"{len(sample.images)}",
+                remedy="leave it out",
+            )
         views = [views_uint8(image, self.resolution.plan(*image.size), self.mean) for image in sample.images]
         return np.concatenate(views), {name: term.tokens(sample) for name, term in self.terms.items()}
 

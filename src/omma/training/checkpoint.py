@@ -4,9 +4,10 @@ Everything is written beside its final place, flushed to the disk, and renamed; 
 previous checkpoint as it was. Tensors are safetensors, the rest is JSON: nothing in a checkpoint can run code.
 
     checkpoints/step-00000200/
-        state.json              stage, step, what was counted so far, provenance
+        state.json              stage, step, what was counted so far, and the names of the tensor files
         optimizer.safetensors   float32 copies of the learning parameters, optimizer moments
-        module.safetensors      the rest of what changes besides them, such as an objective's own frozen buffers
+        random.safetensors      states of the random generators
+        buffers.safetensors     buffers that change with training, if the model has any
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ from omma.errors import BadInput, OmmaError
 KEEP = 2
 """Checkpoints kept: the last one, and one before it should the disk itself fail."""
 
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
 def whole_directory(path: Path) -> Iterator[Path]:
@@ -38,30 +42,57 @@ def whole_directory(path: Path) -> Iterator[Path]:
         OmmaError: if the disk is full, with nothing left behind.
     """
     temporary = path.with_name(f".{path.name}.partial")
-    shutil.rmtree(temporary, ignore_errors=True)
     try:
+        shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         yield temporary
         for file in temporary.rglob("*"):
             _sync(file)
         _sync(temporary)
-        if path.exists():
-            shutil.rmtree(path)
+        remove_directory(path)
         temporary.rename(path)
         _sync(path.parent)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         if is_full_disk(error):
             raise OmmaError(
-                f"{path}: expected room on the disk, found it full; free some space and run the same command again, "
+                f"{path}: expected room on the disk, found none left; free some space and run the same command again, "
                 "it goes on from the last checkpoint."
             ) from None
         raise
 
 
 def is_full_disk(error: BaseException) -> bool:
-    """Whether an error means that no more can be written."""
-    return getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
+    """Whether an error means that no more can be written: a full disk, a spent quota, a limit on file sizes."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    # safetensors reports the number within its message alone.
+    found = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
+    return found is not None and int(found[1]) in _FULL
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a small file as a whole: whoever reads it, whenever, finds the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.partial")
+    temporary.write_text(text, encoding="utf-8")
+    _sync(temporary)
+    os.replace(temporary, path)
+
+
+def remove_directory(path: Path) -> None:
+    """Remove a directory if it is there, and never leave one of that name half removed."""
+    doomed = path.with_name(f".{path.name}.removed")
+    shutil.rmtree(doomed, ignore_errors=True)
+    if path.exists():
+        path.rename(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a killed process left half written or half removed in a folder."""
+    for pattern in (".*.partial", ".*.removed"):
+        for left in folder.glob(pattern):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:
@@ -72,16 +103,25 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def save_checkpoint(run: Path, step: int, tensors: Mapping[str, Mapping[str, torch.Tensor]], state: dict[str, Any]) -> None:
-    """Write ``checkpoints/step-N`` under a run directory; older ones beyond `KEEP` are removed afterwards."""
-    folder = run / "checkpoints"
-    folder.mkdir(parents=True, exist_ok=True)
-    with whole_directory(folder / f"step-{step:08d}") as target:
+def save_checkpoint(
+    run: Path, step: int, tensors: Mapping[str, Mapping[str, torch.Tensor]], state: Mapping[str, Any]
+) -> None:
+    """Write ``checkpoints/step-N`` under a run directory; older ones beyond `KEEP` are removed afterwards.
+
+    Args:
+        step: counted through all stages of the run.
+        tensors: by file name and tensor name.
+        state: plain data.
+
+    Raises:
+        OmmaError: if the disk is full; the checkpoints before it are as they were.
+    """
+    with whole_directory(run / "checkpoints" / f"step-{step:08d}") as target:
         for name, part in tensors.items():
             save_file({key: t.detach().cpu().contiguous() for key, t in part.items()}, target / f"{name}.safetensors")
-        (target / "state.json").write_text(json.dumps(state, indent=1))
+        (target / "state.json").write_text(json.dumps({"files": list(tensors), **state}, indent=1))
     for old in checkpoints(run)[:-KEEP]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove_directory(old)
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -89,16 +129,28 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / "checkpoints").glob("step-*"))
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dict[str, Any]]:
-    """Tensors by file name, and the state.
+def read_state(path: Path) -> dict[str, Any]:
+    """What a checkpoint's state.json says.
+
+    Raises:
+        BadInput: if it is missing or is not what `save_checkpoint` writes.
+    """
+    file = path / "state.json"
+    try:
+        state = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise _unreadable(file, error) from None
+    if not isinstance(state, dict) or not {"files", "stage", "step", "counters"} <= state.keys():
+        raise _unreadable(file, ValueError("fields are missing"))
+    return state
+
+
+def read_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
+    """A checkpoint's tensors by file name and tensor name.
 
     Raises:
         BadInput: naming the file that is missing, truncated or unreadable.
     """
-    try:
-        state = json.loads((path / "state.json").read_text())
-    except (OSError, ValueError) as error:
-        raise _unreadable(path / "state.json", error) from None
     tensors = {}
     for name in state["files"]:
         file = path / f"{name}.safetensors"
@@ -106,7 +158,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, dict[str, torch.Tensor]], dic
             tensors[name] = load_file(file)
         except (OSError, SafetensorError) as error:
             raise _unreadable(file, error) from None
-    return tensors, state
+    return tensors
 
 
 def _unreadable(file: Path, error: Exception) -> BadInput:

@@ -3,53 +3,54 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
 from omma.objectives.base import BadSample
+from omma.training.checkpoint import write_text
 
 
 class StepLog:
-    """Appends to ``log.jsonl``, ``bad_samples.jsonl`` and ``tensorboard/``; lines after a resumed step are dropped first."""
+    """Appends to ``log.jsonl``, ``bad_samples.jsonl`` and ``tensorboard/`` of a run.
+
+    Args:
+        start: the stage's lines from this step on are dropped first: they will be written again.
+    """
 
     def __init__(self, directory: Path, stage: str, start: int) -> None:
         self.stage = stage
-        directory.mkdir(parents=True, exist_ok=True)
-        self._lines = directory / "log.jsonl"
         self._bad = directory / "bad_samples.jsonl"
-        _drop(self._lines, stage, start)
-        _drop(self._bad, stage, start)
-        self._file = open(self._lines, "a", encoding="utf-8")
+        lines = directory / "log.jsonl"
+        for path in (lines, self._bad):
+            _drop(path, stage, start)
+        self._lines = open(lines, "a", encoding="utf-8")  # noqa: SIM115 - open as long as the stage runs
         self._board = SummaryWriter(str(directory / "tensorboard" / stage), purge_step=start)
-        self._step = start
 
-    def write(self, step: int, values: dict[str, float], speed: tuple[float, float]) -> None:
-        """One step's figures: losses by term, rate, gradient norm; tokens and pictures per second."""
-        line = {"stage": self.stage, "step": step, **values, "tokens_per_second": round(speed[0], 1)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        for name, value in values.items():
+    def write(self, step: int, values: Mapping[str, float], tokens_per_second: float) -> None:
+        """One step's figures: losses by term, rate, gradient norm, speed."""
+        line = {"stage": self.stage, "step": step, **values, "tokens_per_second": round(tokens_per_second, 1)}
+        self._lines.write(json.dumps(line) + "\n")
+        self._lines.flush()
+        for name, value in {**values, "tokens_per_second": tokens_per_second}.items():
             self._board.add_scalar(name, value, step)
-        self._board.add_scalar("tokens_per_second", speed[0], step)
-        self._step = step + 1
 
-    def bad(self, samples: list[BadSample]) -> None:
-        """List samples that were skipped in the current step."""
+    def bad(self, step: int, samples: Sequence[BadSample]) -> None:
+        """List samples that could not be used in a step."""
         if samples:
             with open(self._bad, "a", encoding="utf-8") as file:
                 for sample in samples:
-                    line = {"stage": self.stage, "step": self._step, "position": sample.position, "reason": sample.reason}
+                    line = {"stage": self.stage, "step": step, "position": sample.position, "reason": sample.reason}
                     file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
-        self._file.close()
+        self._lines.close()
         self._board.close()
 
 
 def _drop(path: Path, stage: str, start: int) -> None:
-    """Remove a stage's lines from step ``start`` on, and a torn last line: they will be written again."""
+    """Remove a stage's lines from step ``start`` on, and a torn last line."""
     if not path.exists():
         return
     kept = []
@@ -60,6 +61,4 @@ def _drop(path: Path, stage: str, start: int) -> None:
             continue
         if line["stage"] != stage or line["step"] < start:
             kept.append(text + "\n")
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, path)
+    write_text(path, "".join(kept))

@@ -6,26 +6,32 @@ that was killed anywhere goes on bit for bit. Data need no state of their own: a
 
 from __future__ import annotations
 
-import json
-import time
+import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from omma.data.mixture import Mixture
 from omma.errors import OmmaError
 from omma.model.composition import Composition
-from omma.objectives.base import BadSample, MicroBatch, Objective, Step
+from omma.objectives.base import MicroBatch, Objective, Step
 from omma.recipe import StageRecipe
-from omma.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint
+from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint, sweep
+from omma.training.groups import learn_table, learning_groups
+from omma.training.interruption import Interruption
 from omma.training.log import StepLog
-from omma.training.optimizer import MasterOptimizer, learning_groups, rate_factor
+from omma.training.lora import add_adapters
+from omma.training.optimizer import MasterOptimizer, rate_factor
+from omma.training.speed import Speed
 from omma.training.stream import StepDataset, stream_steps
+
+PARTS = ("encoder", "projector", "language_model")
+"""What the paths of parameters begin with, beside ``objective``."""
 
 
 @dataclass
@@ -57,9 +63,20 @@ class TooManyBadSamples(OmmaError):
     """More samples than the recipe allows could not be used."""
 
 
+class Diverged(OmmaError):
+    """The gradients are not finite any more."""
+
+
 @dataclass
 class StageRun:
-    """One stage of one run: what `train_stage` needs."""
+    """One stage of one run: what `train_stage` needs.
+
+    Attributes:
+        directory: of the run; it exists.
+        offset: steps of the run's earlier stages: checkpoints are numbered through.
+        report: called after every step.
+        announce: called with what is worth reading before the first one.
+    """
 
     name: str
     recipe: StageRecipe
@@ -68,8 +85,8 @@ class StageRun:
     seed: int
     workers: int
     offset: int = 0
-    """Steps of the run's earlier stages: checkpoints are numbered through."""
     report: Callable[[Progress], None] = lambda progress: None
+    announce: Callable[[str], None] = lambda text: None
     counters: Counters = field(default_factory=Counters)
 
 
@@ -93,72 +110,123 @@ def build_mixture(recipe: StageRecipe, seed: int) -> Mixture:
     return Mixture([(entry.source.build(), entry.weight) for entry in recipe.data], seed)
 
 
-def train_stage(run: StageRun) -> Objective:
-    """Run a stage to its end, from its last checkpoint if there is one.
+def train_stage(run: StageRun) -> int:
+    """Run a stage to its end, from its last checkpoint if there is one; its number of steps.
+
+    The model is in float32 before and after; parts that do not learn stay in evaluation mode and come out unchanged.
 
     Raises:
-        TooManyBadSamples: beyond the recipe's limit; the run can be resumed.
+        TooManyBadSamples: beyond the recipe's limit; a checkpoint from before the step in question was written.
+        Diverged: if a gradient is not finite.
+        KeyboardInterrupt: after Ctrl-C or SIGTERM, with a checkpoint written.
+        OmmaError: for patterns, data or checkpoints that are at fault, and for a full disk.
     """
     recipe, model = run.recipe, run.model
     torch.manual_seed(run.seed)
+    adapters = None
+    if recipe.lora is not None and model.language_model is not None:
+        adapters = add_adapters(model.language_model, recipe.lora)
     objective: Objective = recipe.objective.build(model=model)
-    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     trained = nn.ModuleDict({"objective": objective})
-    for name in ("encoder", "projector", "language_model"):
-        if getattr(model, name) is not None:
-            trained[name] = getattr(model, name)
+    trained.update({name: getattr(model, name) for name in PARTS if getattr(model, name) is not None})
     groups = learning_groups(trained, recipe.learn)
+    run.announce(f"Stage {run.name} learns:\n{learn_table(trained, groups)}")
+    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
     optimizer = MasterOptimizer(trained, groups, recipe.optimizer, dtype)
-    if recipe.gradient_checkpointing and model.language_model is not None:
-        model.language_model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    trained.train()
+    for part in trained.children():
+        part.train(any(parameter.requires_grad for parameter in part.parameters()))
+    checkpointed = model.language_model if recipe.gradient_checkpointing else None
+    if checkpointed is not None:
+        # Layers recompute their activations in training mode only, and gradients may pass through a frozen one.
+        checkpointed.train()
+        checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    steps = _train(run, objective, optimizer)
+    if checkpointed is not None:
+        checkpointed.gradient_checkpointing_disable()
+    optimizer.finish()
+    if adapters is not None:
+        adapters.merge_and_unload()
+    trained.eval()
+    return steps
+
+
+def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> int:
+    """All steps that are left, with the log and the checkpoints; the number of all."""
+    recipe = run.recipe
     mixture = build_mixture(recipe, run.seed)
     steps = stage_steps(recipe, mixture)
-    start = _resume(run, optimizer, steps)
-    log = StepLog(run.directory, run.name, start)
+    sweep(run.directory / "checkpoints")
+    done = saved = _resume(run, optimizer)
+    top = max(group["rate"] for one in optimizer.optimizers for group in one.param_groups)
     dataset = StepDataset(mixture, objective.collator(), recipe.batch, steps)
-    speed = _Speed(run.counters)
-    try:
-        for number, step in enumerate(stream_steps(dataset, start, run.workers), start=start):
-            losses, norm = _one_step(objective, optimizer, step, rate_factor(recipe.schedule, number, steps), model.device)
-            _count(run, step, log)
-            rate = max(group.rate for group in groups) * rate_factor(recipe.schedule, number, steps)
-            shown = speed.after(step)
-            log.write(number, {**losses, "rate": rate, "gradient_norm": norm}, shown)
-            run.report(Progress(run.name, number + 1, steps, losses, rate, *shown, speed.left(steps - number - 1)))
-            if (number + 1) % recipe.checkpoint_every == 0 or number + 1 == steps:
-                _save(run, optimizer, number + 1)
-    finally:
-        log.close()
-    if recipe.gradient_checkpointing and model.language_model is not None:
-        model.language_model.gradient_checkpointing_disable()
-    optimizer.finish(trained)
-    trained.eval()
-    return objective
+    log = StepLog(run.directory, run.name, done)
+    speed = Speed()
+    with Interruption() as interruption:
+        try:
+            stream = stream_steps(dataset, done, run.workers)
+            while done < steps:
+                with interruption.safe():
+                    step = next(stream)
+                log.bad(done, step.bad)
+                _check_bad(run, step)
+                factor = rate_factor(recipe.schedule, done, steps)
+                losses, norm = take_step(objective, optimizer, step, factor, run.model.device)
+                if not math.isfinite(norm):
+                    raise Diverged(_diverged(run, done))
+                speed.after(step)
+                _count(run.counters, step, speed.last)
+                log.write(done, {**losses, "rate": top * factor, "gradient_norm": norm}, speed.tokens)
+                done += 1
+                run.report(
+                    Progress(
+                        run.name, done, steps, losses, top * factor, speed.tokens, speed.images, speed.left(steps - done)
+                    )
+                )
+                if done % recipe.checkpoint_every == 0 or done == steps:
+                    _save(run, optimizer, done)
+                    saved = done
+        except (KeyboardInterrupt, TooManyBadSamples):
+            if done > saved and not interruption.forced:
+                _save(run, optimizer, done)
+            raise
+        finally:
+            log.close()
+    return steps
 
 
-def _one_step(
+def take_step(
     objective: Objective, optimizer: MasterOptimizer, step: Step, factor: float, device: torch.device
 ) -> tuple[dict[str, float], float]:
-    """Forward, backward and update; mean losses by term, and the gradient norm."""
+    """Forward, backward and update.
+
+    Args:
+        factor: what all rates are multiplied with.
+
+    Returns:
+        Mean losses of the terms that the step has anything for, and the gradient norm before clipping. If that is not
+        finite, nothing was updated.
+    """
     coefficients = objective.coefficients()
-    divisors = {term: 0.0 for term in coefficients}
+    divisors = dict.fromkeys(coefficients, 0.0)
     for batch in step.micro_batches:
         for term, weight in objective.weights(batch).items():
             divisors[term] += weight
-    sums = {term: 0.0 for term in coefficients}
+    present = [term for term, divisor in divisors.items() if divisor > 0]
+    sums: dict[str, Tensor | float] = dict.fromkeys(present, 0.0)
     for batch in step.micro_batches:
         losses = objective.losses(_tensors(batch, device))
-        total = sum(
-            (coefficients[term] / divisors[term]) * loss for term, loss in losses.items() if divisors[term] > 0
-        )
-        if isinstance(total, torch.Tensor):
+        means = {term: losses[term] / divisors[term] for term in present if term in losses}
+        total = sum(coefficients[term] * mean for term, mean in means.items())
+        # Nothing learns from text where only the projector does.
+        if isinstance(total, Tensor) and total.requires_grad:
             total.backward()
             optimizer.accumulate()
-        for term, loss in losses.items():
-            sums[term] += float(loss.detach())
-    norm = optimizer.step(factor)
-    return {term: sums[term] / divisors[term] if divisors[term] else 0.0 for term in sums}, norm
+        for term, mean in means.items():
+            sums[term] += mean.detach()
+    norm = optimizer.gradient_norm()
+    if bool(norm.isfinite()):
+        optimizer.step(factor, norm)
+    return {term: float(total) for term, total in sums.items()}, float(norm)
 
 
 def _tensors(batch: MicroBatch, device: torch.device) -> dict[str, Any]:
@@ -168,63 +236,72 @@ def _tensors(batch: MicroBatch, device: torch.device) -> dict[str, Any]:
     }
 
 
-def _count(run: StageRun, step: Step, log: StepLog) -> None:
-    counters = run.counters
+def _count(counters: Counters, step: Step, seconds: float) -> None:
     counters.samples += step.samples
     counters.tokens += step.tokens
     counters.images += step.images
     counters.bad += len(step.bad)
-    log.bad(step.bad)
-    allowed = run.recipe.bad_samples * max(counters.samples + counters.bad, 100)
-    if counters.bad > allowed:
-        raise TooManyBadSamples(_complaint(run, step.bad))
+    counters.seconds += seconds
 
 
-def _complaint(run: StageRun, bad: list[BadSample]) -> str:
+def _check_bad(run: StageRun, step: Step) -> None:
+    """Stop before a step whose bad samples are too many. The first hundred samples count as a hundred."""
     counters = run.counters
+    bad = counters.bad + len(step.bad)
+    seen = counters.samples + counters.bad + step.samples + len(step.bad)
+    if step.bad and bad > run.recipe.bad_samples * max(seen, 100):
+        raise TooManyBadSamples(
+            f"stage {run.name}: expected at most {run.recipe.bad_samples:.1%} bad samples, found {bad} among {seen} "
+            f"(the last: {step.bad[-1].reason.rstrip('.')}); correct them (all are listed in "
+            f"{run.directory / 'bad_samples.jsonl'}) or raise stages.{run.name}.bad_samples, then run the same command "
+            "again, it goes on where it stopped."
+        )
+
+
+def _diverged(run: StageRun, step: int) -> str:
     return (
-        f"stage {run.name}: expected at most {run.recipe.bad_samples:.1%} bad samples, found {counters.bad} among "
-        f"{counters.samples + counters.bad} (the last: {bad[-1].reason}); correct them (all are listed in "
-        f"{run.directory / 'bad_samples.jsonl'}) or raise bad_samples in the recipe, then run the same command again."
+        f"stage {run.name}, step {step}: expected finite gradients, found others; lower the rates or the gradient norm "
+        "(optimizer.clip), or lengthen the warm-up, and train in a new directory."
     )
 
 
-def _resume(run: StageRun, optimizer: MasterOptimizer, steps: int) -> int:
+def _resume(run: StageRun, optimizer: MasterOptimizer) -> int:
     """The step to go on from, with everything restored that steps depend on."""
     for path in reversed(checkpoints(run.directory)):
-        tensors, state = load_checkpoint(path)
+        state = read_state(path)
         if state["stage"] != run.name:
             continue
+        tensors = read_tensors(path, state)
         optimizer.load(tensors["optimizer"])
-        torch.set_rng_state(tensors["random"]["torch"])
+        _load_buffers(optimizer.module, tensors.get("buffers", {}))
+        random = tensors["random"]
+        torch.set_rng_state(random["torch"])
+        if "cuda" in random and torch.cuda.is_available():
+            torch.cuda.set_rng_state(random["cuda"])
         run.counters = Counters(**state["counters"])
         return int(state["step"])
     return 0
 
 
 def _save(run: StageRun, optimizer: MasterOptimizer, step: int) -> None:
-    tensors = {"optimizer": optimizer.state(), "random": {"torch": torch.get_rng_state()}}
-    state = {"files": list(tensors), "stage": run.name, "step": step, "counters": vars(run.counters)}
-    save_checkpoint(run.directory, run.offset + step, tensors, json.loads(json.dumps(state)))
+    random = {"torch": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        random["cuda"] = torch.cuda.get_rng_state()
+    tensors = {"optimizer": optimizer.state(), "random": random}
+    if buffers := _buffers(optimizer.module):
+        tensors["buffers"] = buffers
+    state = {"stage": run.name, "step": step, "counters": asdict(run.counters)}
+    save_checkpoint(run.directory, run.offset + step, tensors, state)
 
 
-class _Speed:
-    """Tokens and pictures per second over the last steps, and the time left."""
+def _buffers(module: nn.Module) -> dict[str, Tensor]:
+    """Persistent buffers, such as the running statistics of batch norms."""
+    names = {name for name, _ in module.named_buffers()}
+    return {name: tensor for name, tensor in module.state_dict().items() if name in names}
 
-    def __init__(self, counters: Counters) -> None:
-        self.counters = counters
-        self.times = [time.monotonic()]
-        self.tokens: list[int] = []
-        self.images: list[int] = []
 
-    def after(self, step: Step) -> tuple[float, float]:
-        now = time.monotonic()
-        self.counters.seconds += now - self.times[-1]
-        self.times = [*self.times[-20:], now]
-        self.tokens = [*self.tokens[-19:], step.tokens]
-        self.images = [*self.images[-19:], step.images]
-        elapsed = self.times[-1] - self.times[0]
-        return sum(self.tokens) / elapsed, sum(self.images) / elapsed
-
-    def left(self, steps: int) -> float:
-        return steps * (self.times[-1] - self.times[0]) / (len(self.times) - 1)
+@torch.no_grad()
+def _load_buffers(module: nn.Module, buffers: dict[str, Tensor]) -> None:
+    for name, buffer in module.named_buffers():
+        if name in buffers:
+            buffer.copy_(buffers[name])

@@ -1,14 +1,18 @@
-"""The stream of steps: samples of a mixture, prepared in worker processes, in an order that depends on the position only."""
+"""The stream of steps: samples of a mixture, prepared in worker processes, in an order that only positions decide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from omma.data.mixture import Mixture
 from omma.errors import BadInput
 from omma.objectives.base import BadSample, Collator, Step
+
+PREFETCH = 4
+"""Steps that each worker prepares ahead."""
 
 
 class StepDataset(Dataset[Step]):
@@ -38,12 +42,15 @@ def _only(steps: list[Step]) -> Step:
 
 def stream_steps(dataset: StepDataset, start: int, workers: int) -> Iterator[Step]:
     """Steps from ``start`` to the end, in order, whatever the number of workers."""
-    loader = DataLoader(
-        dataset,
-        batch_size=1,
-        sampler=range(start, len(dataset)),
-        num_workers=workers,
-        collate_fn=_only,
-        prefetch_factor=4 if workers else None,
+    return iter(
+        DataLoader(
+            dataset,
+            batch_size=1,
+            sampler=range(start, len(dataset)),
+            num_workers=workers,
+            collate_fn=_only,
+            prefetch_factor=PREFETCH if workers else None,
+            # Of its own: a loader draws a seed for its workers, and a resumed run must not draw once more than others.
+            generator=torch.Generator(),
+        )
     )
-    yield from loader

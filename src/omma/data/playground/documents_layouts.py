@@ -16,6 +16,7 @@ from omma.data.playground.fonts import font
 from omma.data.sample import Box
 
 SMALLEST, LARGEST = 11, 26
+TINY = 7
 """Font sizes in pixels per em. Below the first, print is not legible on these pictures."""
 
 MARGIN = 6
@@ -113,7 +114,7 @@ class _Print:
     size: int
 
     def size_of(self, row: Row) -> int:
-        return max(SMALLEST, min(LARGEST, round(self.size * row.scale)))
+        return max(min(SMALLEST, self.size), min(LARGEST, round(self.size * row.scale)))
 
     def width(self, text: str, size: int) -> int:
         words = text.split()
@@ -163,8 +164,8 @@ def lay_out(
 
     Args:
         casing: "lower", "upper" or "title"; codes are always upper.
-        narrow_font: printed with instead if the text does not fit the largest page at `SMALLEST`; in lower case if even
-            that does not.
+        narrow_font: printed with instead if the text does not fit the largest page at `SMALLEST`; in lower case and down
+            to `TINY` if even that does not (one page in some thousand: a table of long words).
 
     Raises:
         ValueError: if the text does not fit even so, which no document of `documents_kinds.KINDS` brings about.
@@ -174,12 +175,17 @@ def lay_out(
     frame = _frame(rng, document)
     roomy = rng.random()
     full = (128, 128)
-    attempts = ((wanted, font_name, casing), (full, font_name, casing), (full, narrow_font, casing))
-    for (width, height), name, case in (*attempts, (full, narrow_font, "lower")):
-        printed = _fitted(document.rows, _printed(document, case), name, largest, (width, height))
+    attempts = (
+        (wanted, font_name, casing, SMALLEST),
+        (full, font_name, casing, SMALLEST),
+        (full, narrow_font, casing, SMALLEST),
+        (full, narrow_font, "lower", TINY),
+    )
+    for size, name, case, smallest in attempts:
+        printed = _fitted(document.rows, _printed(document, case), name, (smallest, largest), size)
         if printed is not None:
-            words, bars = _placed(printed, (width, height), roomy)
-            return Page((width, height), tuple(words), tuple(bars), frame, skew)
+            words, bars = _placed(printed, size, roomy)
+            return Page(size, tuple(words), tuple(bars), frame, skew)
     raise ValueError(f"a {document.kind} does not fit any page: {document.lines}")
 
 
@@ -209,13 +215,14 @@ def _frame(rng: random.Random, document: Document) -> str:
 
 
 def _fitted(
-    rows: tuple[Row, ...], texts: tuple[tuple[str, ...], ...], name: str, largest: int, page: tuple[int, int]
+    rows: tuple[Row, ...], texts: tuple[tuple[str, ...], ...], name: str, sizes: tuple[int, int], page: tuple[int, int]
 ) -> _Print | None:
-    """The print at the largest size that fits, or None if the smallest does not."""
+    """The print at the largest of the sizes (smallest, largest) that fits, or None if the smallest does not."""
+    smallest, largest = sizes
     room = (page[0] - 2 * MARGIN, page[1] - 2 * MARGIN)
     width, height = _Print(rows, texts, name, _REFERENCE).needs()
     guess = min(room[0] / width, room[1] / height) * _REFERENCE
-    for size in range(max(SMALLEST, min(largest, math.ceil(guess))), SMALLEST - 1, -1):
+    for size in range(max(smallest, min(largest, math.ceil(guess))), smallest - 1, -1):
         printed = _Print(rows, texts, name, size)
         width, height = printed.needs()
         if width <= room[0] and height <= room[1]:

@@ -16,7 +16,7 @@ from omma.model.interop.llava_import import TEXT_TYPES, VISION_TYPES, generation
 from omma.model.interop.llava_names import llava_name, matched, shapes_of, shared_name
 from omma.model.interop.llava_pixels import to_transformers
 from omma.model.interop.output import new_directory
-from omma.model.interop.weights import Weights, read_json
+from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.processing import OmmaProcessor
 from omma.parts.encoders.base import NORMALIZATIONS
 
@@ -94,7 +94,7 @@ def _processor(source: Path) -> OmmaProcessor:
         raise BadInput(
             str(source),
             expected="the processor and tokenizer of a saved model",
-            found=f"what cannot be loaded ({error})",
+            found=f"what cannot be loaded ({reason(error)})",
             remedy="copy the whole directory again",
         ) from error
 

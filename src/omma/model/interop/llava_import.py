@@ -14,7 +14,7 @@ from omma.model.interop.llava_chat import chat_format
 from omma.model.interop.llava_names import matched, shapes_of, shared_name
 from omma.model.interop.llava_pixels import from_transformers
 from omma.model.interop.output import new_directory
-from omma.model.interop.weights import Weights, read_json
+from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import processor_of
 from omma.parts.backbones import BACKBONES
@@ -86,7 +86,7 @@ def _llava_config(source: Path) -> LlavaConfig:
         raise BadInput(
             where,
             expected="a LLaVA configuration",
-            found=f"one that transformers refuses ({error})",
+            found=f"one that transformers refuses ({reason(error)})",
             remedy="copy the checkpoint again",
         ) from error
     for field, types in (("vision_config", VISION_TYPES), ("text_config", TEXT_TYPES)):
@@ -203,7 +203,7 @@ def _tokenizer(source: Path, image_token: int) -> PreTrainedTokenizerBase:
         raise BadInput(
             str(source / "tokenizer.json"),
             expected="a tokenizer",
-            found=f"one that transformers cannot read ({error})",
+            found=f"one that transformers cannot read ({reason(error)})",
             remedy="copy the checkpoint again",
         ) from error
     if not 0 <= image_token < len(tokenizer) or tokenizer.convert_ids_to_tokens(image_token) is None:
@@ -226,6 +226,6 @@ def generation_of(source: Path, config: PreTrainedConfig) -> GenerationConfig:
         raise BadInput(
             str(source / "generation_config.json"),
             expected="a generation configuration",
-            found=f"one that transformers refuses ({error})",
+            found=f"one that transformers refuses ({reason(error)})",
             remedy="correct or remove it",
         ) from error

@@ -1,8 +1,8 @@
 """Names of weights in LLaVA checkpoints and in omma's, brought together by a name that both agree on.
 
-LLaVA's changed over the years: with and without ``model.`` in front, with the language model's head inside or outside,
-with and without ``vision_model.`` in the tower. All are read; the layout of the hub's first ports is written, which every
-version reads.
+LLaVA's changed over the years: with and without ``model.`` in front, with the language model's head inside or
+outside, with and without ``vision_model.`` in the tower. All are read; the layout of the hub's first ports is
+written, which every version reads.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from omma.errors import BadInput
-from omma.model.interop.weights import Stored, Weights
+from omma.model.interop.weights import Stored, Weights, reason
 
 _LLAVA = (
     (re.compile(r"^(?:model\.)?vision_tower\.(?:vision_model\.)?(.+)$"), r"vision.\1"),
@@ -71,7 +71,7 @@ def shapes_of(make: Callable[[], nn.Module], *, where: str) -> dict[str, tuple[i
         raise BadInput(
             where,
             expected="a configuration that makes a model",
-            found=f"one that does not ({error})",
+            found=f"one that does not ({reason(error)})",
             remedy="copy the checkpoint again",
         ) from error
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}

@@ -11,6 +11,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 
 from omma.errors import BadInput
+from omma.model.interop.weights import reason
 
 
 @contextmanager
@@ -40,7 +41,7 @@ def new_directory(path: Path) -> Iterator[Path]:
         raise BadInput(
             str(path),
             expected="a place that can be written",
-            found="a full disk" if full else str(error),
+            found="a full disk" if full else reason(error),
             remedy="free some space or choose another path",
         ) from error
     finally:

@@ -1,7 +1,7 @@
 """Weights of a checkpoint directory, read and rewritten one shard at a time.
 
-Only safetensors are opened: pickles can run code. Names, shapes and dtypes come from the headers, so everything is checked
-before the first tensor is read.
+Only safetensors are opened: pickles can run code. Names, shapes and dtypes come from the headers, so everything is
+checked before the first tensor is read.
 """
 
 from __future__ import annotations
@@ -34,6 +34,12 @@ class Stored:
     dtype: str
 
 
+def reason(error: Exception) -> str:
+    """An exception of another library as a short phrase on one line."""
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return text if len(text) <= 200 else f"{text[:200]} ..."
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises BadInput if it is missing or no such thing."""
     try:
@@ -44,7 +50,10 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from None
     except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
-            str(path), expected="JSON", found=f"what cannot be read ({error})", remedy="copy the checkpoint again"
+            str(path),
+            expected="JSON",
+            found=f"what cannot be read ({reason(error)})",
+            remedy="copy the checkpoint again",
         ) from None
     if not isinstance(data, dict):
         raise BadInput(
@@ -73,7 +82,9 @@ class Weights:
                 raise BadInput(
                     str(shard),
                     expected="a whole safetensors file",
-                    found="no such file" if isinstance(error, FileNotFoundError) else f"a damaged one ({error})",
+                    found="no such file"
+                    if isinstance(error, FileNotFoundError)
+                    else f"a damaged one ({reason(error)})",
                     remedy="copy the checkpoint again",
                 ) from None
 

@@ -1,0 +1,209 @@
+"""`omma evaluate`: the questions of a recipe, put to a saved model; results.json and report.html."""
+
+from __future__ import annotations
+
+import resource
+import shlex
+import sys
+import time
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from omma import __version__
+from omma.commands.history import stage_curves, stage_phases
+from omma.commands.progress import Clock, Display
+from omma.data.playground import WORLDS
+from omma.errors import BadInput
+from omma.evaluation import (
+    Environment,
+    Estimate,
+    Item,
+    Phase,
+    Results,
+    Run,
+    Timing,
+    evaluate,
+    items_from_samples,
+    judged,
+    playground_items,
+    score,
+    write_report,
+    write_results,
+)
+from omma.model.answering import ModelAnswerer
+from omma.model.loading import model_directory
+from omma.recipe import Benchmark, Recipe, load_recipe
+from omma.training.run import open_run
+
+DEFAULT_RECIPE = "llava-1.5"
+
+GALLERY = 40
+"""Pictures of each world and split that the report's gallery may choose from."""
+
+GALLERY_SIDE = 640
+"""Longest side of those pictures in pixels."""
+
+
+def run(model: str, recipe_name: str | None, size: str, out: Path | None, overrides: list[str]) -> None:
+    """Evaluate, and print a table. Raises BadInput for a bad model or recipe, or a recipe without questions."""
+    directory = model_directory(model)
+    run_directory = Path(model).expanduser() if (Path(model).expanduser() / "recipe.yaml").is_file() else None
+    if recipe_name is None and run_directory is not None:
+        recipe = load_recipe(str((run_directory / "recipe.yaml").resolve()), open_run(run_directory).size, overrides)
+    else:
+        recipe = load_recipe(recipe_name or DEFAULT_RECIPE, size, overrides)
+    if out is None:
+        out = run_directory or Path("runs") / f"evaluate-{directory.resolve().name}"
+    results = evaluate_model(recipe, directory, out, run_directory, Console())
+    show_scores(results, out, Console())
+
+
+def evaluate_model(
+    recipe: Recipe, model: Path, out: Path, run_directory: Path | None, console: Console
+) -> Results:
+    """Ask all questions of a recipe's evaluation; an interrupted evaluation goes on where it was.
+
+    Args:
+        model: directory of the model.
+        out: where predictions.jsonl, results.json and report.html go.
+        run_directory: the run that made the model, whose curves and times the results then hold.
+
+    Raises:
+        BadInput: if the recipe asks nothing, or the model or the data cannot be read.
+    """
+    items = [item for benchmark in recipe.evaluation.benchmarks for item in benchmark_items(benchmark)]
+    if not items:
+        raise BadInput(
+            f"recipe {recipe.name}, field evaluation.benchmarks",
+            expected="questions to ask",
+            found="none",
+            remedy="give the recipe benchmarks, or name one that has some with --recipe",
+        )
+    settings = recipe.evaluation
+    pictures = len({item.cluster for item in items})
+    console.print(
+        f"Asking {len(items):,} questions about {pictures:,} held-out pictures, each {', '.join(settings.conditions)}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+    started = time.monotonic()
+    answerer = ModelAnswerer.from_directory(model, max_new_tokens=settings.max_new_tokens, batch=settings.batch)
+    clock = Clock()
+    with Display(console) as display:
+        predictions = evaluate(
+            answerer,
+            items,
+            conditions=settings.conditions,
+            batch_size=settings.batch,
+            predictions_path=out / "predictions.jsonl",
+            model=f"{weights_digest(model)} {settings.max_new_tokens}",
+            progress=lambda done, total: display.update("evaluation", done, total, clock.left(done, total)),
+        )
+    judgements = judged(items, predictions, settings.conditions)
+    trained = run_directory is not None
+    phases = stage_phases(run_directory, recipe) if run_directory is not None else ()
+    accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    results = Results(
+        run=Run(
+            name=out.resolve().name,
+            recipe=recipe.name,
+            size=recipe.size,
+            seeds={"training": recipe.seed, "evaluation": 0} if trained else {"evaluation": 0},
+            version=__version__,
+            command=shlex.join(["omma", *sys.argv[1:]]),
+            finished=datetime.now(UTC).isoformat(timespec="seconds"),
+            parameters={
+                name: sum(p.numel() for p in part.parameters()) for name, part in answerer.model.named_children()
+            },
+            recipe_yaml=recipe.to_yaml(),
+        ),
+        environment=Environment.current(accelerator=accelerator),
+        timing=Timing(
+            phases=(*phases, Phase(name="evaluation", seconds=time.monotonic() - started)),
+            peak_memory_bytes=_peak_memory(),
+        ),
+        curves=stage_curves(run_directory) if run_directory is not None else (),
+        scores=score(judgements),
+        items=tuple(judgements),
+    )
+    write_results(results, out / "results.json")
+    write_report(results, _gallery(items), out / "report.html")
+    return results
+
+
+def benchmark_items(benchmark: Benchmark) -> list[Item]:
+    """The questions of one benchmark: those about so many scenes of each split, or the first so many samples."""
+    if benchmark.world is not None:
+        world = WORLDS.get(benchmark.world, where="recipe field evaluation.benchmarks.world").Config().build()
+        return [item for split in benchmark.splits for item in playground_items(world, split, benchmark.pictures)]
+    assert benchmark.source is not None
+    source = benchmark.source.build()
+    count = benchmark.pictures if source.length is None else min(benchmark.pictures, source.length)
+    return items_from_samples(source.sample(i) for i in range(count))
+
+
+def weights_digest(model: Path) -> str:
+    """Names a model's weights exactly, so that replies of another model are never taken for its own."""
+    digest = blake2b(digest_size=16)
+    for file in sorted(model.glob("*.safetensors")):
+        digest.update(file.name.encode())
+        with open(file, "rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def show_scores(results: Results, out: Path, console: Console) -> None:
+    """A table of every world and split, and where the report is."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("world")
+    table.add_column("split")
+    for name in ("questions", "right %", "95% interval", "blind %", "swapped %"):
+        table.add_column(name, justify="right")
+    for cell in results.scores.cells:
+        if cell.kind is None:
+            interval = f"{100 * cell.accuracy.low:.1f} to {100 * cell.accuracy.high:.1f}"
+            others = (_percent(cell.blind), _percent(cell.swapped))
+            table.add_row(cell.world, cell.split, f"{cell.items:,}", _percent(cell.accuracy), interval, *others)
+    console.print(table)
+    console.print(
+        f"The report is {out / 'report.html'}, the same figures are in {out / 'results.json'}.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _percent(estimate: Estimate | None) -> str:
+    return f"{100 * estimate.value:.1f}" if estimate is not None else ""
+
+
+def _gallery(items: list[Item]) -> dict[str, tuple[Image.Image, ...]]:
+    """Pictures that the report may choose from, by item: some of every world and split, not all of thousands; small."""
+    chosen: dict[tuple[str, str], dict[str, tuple[Image.Image, ...]]] = {}
+    pictures = {}
+    for item in items:
+        group = chosen.setdefault((item.world, item.split), {})
+        if item.images and item.cluster not in group and len(group) < GALLERY:
+            group[item.cluster] = tuple(_small(image.load()) for image in item.images)
+        if item.cluster in group:
+            pictures[item.id] = group[item.cluster]
+    return pictures
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    picture.thumbnail((GALLERY_SIDE, GALLERY_SIDE))
+    return picture
+
+
+def _peak_memory() -> int:
+    """Bytes: of the accelerator where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated()
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes if sys.platform == "darwin" else kilobytes * 1024

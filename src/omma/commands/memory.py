@@ -1,0 +1,92 @@
+"""How much memory training and answering take, estimated from shapes alone; the formulas are part of what is shown.
+
+Numbers kept per token and layer for the backward pass: about 8 of the hidden width (norms, queries, keys, values,
+attention output, residuals) and 4 of the MLP's (gate, up, activation, product); fused attention keeps no score matrix.
+With an MLP four times as wide that is 48 bytes x hidden in bf16, of the order of the 34 (and dropout masks less) that
+Korthikanti et al. 2022 count for a GPT (arXiv 2205.05198, section 4.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from omma.recipe import StageRecipe
+
+FORMULAS = (
+    "weights = parameters x 2 bytes in bf16 (4 in fp32)",
+    "learning = learning parameters x (4 master copy in bf16 + 4 gradient + 8 AdamW moments, or 4 Muon momentum)",
+    "activations = tokens of a micro-batch x (layers x (8 x hidden + 4 x MLP width) x 2 or 4 bytes + vocabulary x 8),",
+    "  of the language model, and of the encoder if it learns; with checkpointing layers x hidden, and one layer whole",
+    "cache = 2 x layers x key-value width x 2 or 4 bytes x tokens of the conversation",
+)
+"""In words, for whoever reads the estimate. Program and libraries themselves take about 0.6 GiB more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes by what takes them."""
+
+    what: str
+    terms: Mapping[str, float]
+
+    @property
+    def total(self) -> float:
+        return sum(self.terms.values())
+
+
+def training_memory(name: str, stage: StageRecipe, parts: Mapping[str, nn.Module], tokens_per_picture: int) -> Estimate:
+    """Memory of a stage of training.
+
+    Args:
+        parts: modules by ``encoder``, ``projector``, ``language_model``, on any device.
+        tokens_per_picture: features of one view, for encoders that learn.
+    """
+    number = 2 if stage.precision == "bf16" else 4
+    parameters = {f"{part}.{path}": p for part, module in parts.items() for path, p in module.named_parameters()}
+    learning = [p for path, p in parameters.items() if _rate(path, stage) > 0]
+    state = sum(p.numel() * _state_bytes(p, stage) for p in learning)
+    micro_tokens = getattr(stage.objective, "micro_tokens", 0)
+    activations = 0.0
+    if "language_model" in parts and micro_tokens:
+        settings: Any = parts["language_model"].config
+        activations += micro_tokens * (_kept(settings, stage, number) + settings.vocab_size * 8)
+    if "encoder" in parts and any(_rate(path, stage) > 0 for path in parameters if path.startswith("encoder.")):
+        views = getattr(stage.objective, "micro_samples", 0) or -(-micro_tokens // max(1, tokens_per_picture))
+        encoder: Any = parts["encoder"]
+        activations += views * tokens_per_picture * _kept(encoder.model.config, stage, number)
+    weights = sum(p.numel() for p in parameters.values()) * number
+    return Estimate(f"training, stage {name}", {"weights": weights, "learning": state, "activations": activations})
+
+
+def inference_memory(parts: Mapping[str, nn.Module], tokens: int, number: int) -> Estimate:
+    """Memory of answering within one conversation of so many tokens, ``number`` bytes a number."""
+    weights = sum(p.numel() for module in parts.values() for p in module.parameters()) * number
+    terms: dict[str, float] = {"weights": weights}
+    if "language_model" in parts:
+        settings: Any = parts["language_model"].config
+        heads = getattr(settings, "num_key_value_heads", None) or settings.num_attention_heads
+        width = heads * (getattr(settings, "head_dim", None) or settings.hidden_size // settings.num_attention_heads)
+        terms["cache"] = 2 * settings.num_hidden_layers * width * number * tokens
+    return Estimate(f"answering, {'bf16' if number == 2 else 'fp32'}, {tokens:,} tokens", terms)
+
+
+def _rate(path: str, stage: StageRecipe) -> float:
+    return next((rate.rate for rate in stage.learn if fnmatchcase(path, rate.pattern)), 0.0)
+
+
+def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
+    moments = 4 if stage.optimizer.type == "muon" and parameter.ndim == 2 else 8
+    return (4 if stage.precision == "bf16" else 0) + 4 + moments
+
+
+def _kept(settings: Any, stage: StageRecipe, number: int) -> float:
+    """Bytes kept per token for the backward pass through all layers."""
+    layer = (8 * settings.hidden_size + 4 * settings.intermediate_size) * number
+    if stage.gradient_checkpointing:
+        return settings.num_hidden_layers * settings.hidden_size * number + layer
+    return settings.num_hidden_layers * layer

@@ -1,0 +1,162 @@
+"""`omma show`: what a recipe builds, counted on the meta device, without loading a single weight."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch import nn
+
+from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_memory
+from omma.errors import BadInput
+from omma.evaluation.report.numbers import memory
+from omma.parts.resolution import Plan, count_tokens
+from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
+
+PICTURES = ((128, 128), (336, 336), (640, 480), (1080, 1920), (3000, 800))
+"""Sizes of pictures (width, height) whose tokens are shown."""
+
+CONVERSATION = 2048
+"""Tokens of the conversation whose memory is estimated, where the language model reads as many."""
+
+
+def run(name: str, size: str, overrides: list[str]) -> None:
+    """Print it. Raises BadInput for a bad recipe."""
+    recipe = load_recipe(name, size, overrides)
+    parts = skeleton(recipe.model)
+    console = Console(highlight=False)
+    console.print(f"{recipe.name}, size {recipe.size}. {recipe.about}", markup=False)
+    if recipe.paper:
+        console.print(f"Published: {recipe.paper}", markup=False)
+    for table in (_parts(recipe, parts), _tokens(recipe, parts), _memory(recipe, parts)):
+        if table.row_count:
+            console.print()
+            console.print(table)
+    console.print("\nwhere")
+    for formula in FORMULAS:
+        console.print(f"  {formula}", markup=False, soft_wrap=True)
+    for stage in recipe.stages.items():
+        console.print(f"\n{_stage(*stage)}", markup=False)
+
+
+def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
+    """The parts that hold parameters, as shapes without numbers.
+
+    Raises:
+        BadInput: if a part's architecture is not in the recipe and cannot be read from where its weights are.
+    """
+    parts: dict[str, nn.Module] = {}
+    try:
+        with torch.device("meta"):
+            if model.encoder is not None:
+                parts["encoder"] = model.encoder.build()
+            if model.backbone is not None:
+                parts["language_model"] = model.backbone.build().causal_lm()
+            if model.projector is not None:
+                width = parts["language_model"].config.hidden_size
+                parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width)
+    except OSError as error:
+        raise BadInput(
+            "recipe field model",
+            expected="architectures that are spelled out, or weights that can be read",
+            found=str(error).strip().splitlines()[0].rstrip("."),
+            remedy="check the names and the connection to the hub",
+        ) from None
+    return parts
+
+
+def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
+    table = _table("part", "type", "what", "parameters")
+    if recipe.model.resolution is not None:
+        table.add_row("resolution", recipe.model.resolution.type, _settings(recipe.model.resolution), "")
+    configs = {
+        "encoder": recipe.model.encoder,
+        "projector": recipe.model.projector,
+        "language_model": recipe.model.backbone,
+    }
+    total = 0
+    for name, config in configs.items():
+        if config is None:
+            continue
+        count = sum(p.numel() for p in parts[name].parameters())
+        total += count
+        table.add_row(name, config.type, _what(config, parts[name]), f"{count:,}")
+    table.add_row("all", "", "", f"{total:,}", style="bold")
+    return table
+
+
+def _what(config: Any, part: nn.Module) -> str:
+    """A part in a few words: its architecture's size, or its settings."""
+    inner = getattr(part, "model", part)
+    settings: Any = getattr(inner, "config", None)
+    if settings is None or not hasattr(settings, "num_hidden_layers"):
+        return _settings(config)
+    words = f"{settings.model_type}, {settings.num_hidden_layers} layers of width {settings.hidden_size}"
+    tap = getattr(config, "tap", None)
+    return words if tap is None else f"{words}, read at hidden state {tap}"
+
+
+def _settings(config: Any) -> str:
+    return ", ".join(f"{name} {value}" for name, value in config.model_dump(mode="json").items() if value is not None)
+
+
+def _tokens(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
+    table = _table("picture", "views", "tokens")
+    if recipe.model.resolution is not None and "projector" in parts:
+        resolution = recipe.model.resolution.build()
+        for width, height in PICTURES:
+            plan = resolution.plan(width, height)
+            table.add_row(f"{width} x {height}", str(len(plan.views)), f"{_count(plan, parts):,}")
+    return table
+
+
+def _count(plan: Plan, parts: Mapping[str, nn.Module]) -> int:
+    encoder: Any = parts["encoder"]
+    projector: Any = parts.get("projector")
+    return count_tokens(
+        plan, lambda view: projector.grid(encoder.grid(view.size)) if projector else encoder.grid(view.size)
+    )
+
+
+def _stage(name: str, stage: StageRecipe) -> str:
+    """A stage in one sentence."""
+    sources: dict[str, list[str]] = {}
+    for entry in stage.data:
+        task = entry.source.task if entry.source.type == "playground" else entry.source.type
+        sources.setdefault(task, []).append(getattr(entry.source, "world", ""))
+    data = "; ".join(f"{task} {', '.join(filter(None, names))}".strip() for task, names in sources.items())
+    learns = ", ".join(f"{rate.pattern} at {rate.rate:g}" for rate in stage.learn)
+    length = f"{stage.steps:,} steps" if stage.steps is not None else f"{stage.epochs:g} epochs"
+    return (
+        f"Stage {name}: {stage.objective.type} on {data}. Learns {learns}; {length} of {stage.batch} samples, "
+        f"{stage.optimizer.type}, {stage.precision}."
+    )
+
+
+def _memory(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
+    features = 0
+    if recipe.model.resolution is not None and "encoder" in parts:
+        features = _count(recipe.model.resolution.build().plan(*PICTURES[0]), {"encoder": parts["encoder"]})
+    estimates = [training_memory(name, stage, parts, features) for name, stage in recipe.stages.items()]
+    if "language_model" in parts:
+        longest = getattr(parts["language_model"].config, "max_position_embeddings", CONVERSATION)
+        estimates += [inference_memory(parts, min(CONVERSATION, longest), number) for number in (4, 2)]
+    table = _table("memory, estimated", "of what", "all")
+    for estimate in estimates:
+        table.add_row(estimate.what, _terms(estimate), memory(estimate.total))
+    return table
+
+
+def _terms(estimate: Estimate) -> str:
+    return " + ".join(f"{name} {memory(value)}" for name, value in estimate.terms.items() if value)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        right = column in ("parameters", "tokens", "views", "batch", "all")
+        table.add_column(column, justify="right" if right else "left", overflow="fold")
+    return table

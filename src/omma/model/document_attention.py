@@ -1,0 +1,141 @@
+"""Causal attention of packed documents without the square of the row: each document is a sequence of its own.
+
+The varlen form of `omma.model.attention` for machines without varlen kernels. Tokens stay packed everywhere else; only
+inside attention the documents are gathered, side by side with others of like length, so the work is the sum of squares
+of their lengths. Right padding needs no mask: under causal attention nothing real looks at it.
+
+Shapes: N tokens of all rows, H heads, D channels of a head, B rows, L tokens of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AttentionInterface, PreTrainedModel
+
+from omma.model.attention import AttentionPlan
+
+NAME = "omma_documents"
+LIKE = 0.75
+"""Documents share a gather with longer ones if they have at least this fraction of their length."""
+
+
+class _Gather(torch.autograd.Function):
+    """``tokens[index]`` where every token stands once and fillers besides: its gradient is a gather too, not a sum."""
+
+    @staticmethod
+    def forward(ctx: Any, tokens: Tensor, index: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        return tokens.index_select(0, index)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        (back,) = ctx.saved_tensors
+        return gradient.index_select(0, back), None, None
+
+
+class _Return(torch.autograd.Function):
+    """The way back: fillers are dropped, and get no gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, gathered: Tensor, back: Tensor) -> Tensor:
+        ctx.save_for_backward(back)
+        ctx.length = len(gathered)
+        return gathered.index_select(0, back)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (back,) = ctx.saved_tensors
+        return gradient.new_zeros(ctx.length, *gradient.shape[1:]).index_copy_(0, back, gradient), None
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Where the tokens of packed rows go for attention, and back.
+
+    Attributes:
+        index: [M] of the N flattened tokens, bucket after bucket; short documents are filled up with their last token.
+        shapes: (documents, longest) of every bucket.
+        back: [N], the place of every token in ``index``.
+    """
+
+    index: Tensor
+    shapes: tuple[tuple[int, int], ...]
+    back: Tensor
+
+    @classmethod
+    def of(cls, plan: AttentionPlan) -> Documents:
+        """The documents of a plan. Raises ValueError if it is not causal."""
+        edges, _ = plan.varlen()
+        spans = sorted(zip(edges[:-1].tolist(), edges.diff().tolist(), strict=True), key=lambda span: -span[1])
+        device = plan.document_BL.device
+        groups: list[list[tuple[int, int]]] = []
+        for span in spans:
+            if not groups or span[1] < LIKE * groups[-1][0][1]:
+                groups.append([])
+            groups[-1].append(span)
+        back = torch.empty(int(edges[-1]), dtype=torch.int64, device=device)
+        buckets, before = [], 0
+        for group in groups:
+            starts, lengths = torch.tensor(group, device=device).T
+            longest = int(lengths[0])
+            place = torch.arange(longest, device=device)
+            bucket = starts[:, None] + torch.minimum(place, lengths[:, None] - 1)
+            real = place < lengths[:, None]
+            back[bucket[real]] = before + real.flatten().nonzero().flatten()
+            buckets.append(bucket)
+            before += bucket.numel()
+        index = torch.cat([bucket.flatten() for bucket in buckets])
+        return cls(index, tuple((len(b), b.shape[1]) for b in buckets), back)
+
+
+def document_attention(
+    module: nn.Module,
+    query_BHLD: Tensor,
+    key_BHLD: Tensor,
+    value_BHLD: Tensor,
+    attention_mask: Tensor | None,
+    *,
+    documents: Documents,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    **kwargs: Any,
+) -> tuple[Tensor, None]:
+    """An attention function of `transformers`; keys and values may have fewer heads. Returns [B, L, H, D]."""
+    rows, _, length, _ = query_BHLD.shape
+    repeat = query_BHLD.shape[1] // key_BHLD.shape[1]
+    sizes = [count * longest for count, longest in documents.shapes]
+    query, key, value = (
+        _Gather.apply(t.transpose(1, 2).flatten(0, 1), documents.index, documents.back).split(sizes)
+        for t in (query_BHLD, key_BHLD, value_BHLD)
+    )
+    outputs = []
+    for shape, *bucket in zip(documents.shapes, query, key, value, strict=True):
+        q, k, v = (t.unflatten(0, shape).transpose(1, 2) for t in bucket)
+        if repeat > 1:
+            k, v = k.repeat_interleave(repeat, dim=1), v.repeat_interleave(repeat, dim=1)
+        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling)
+        outputs.append(attended.transpose(1, 2).flatten(0, 1))
+    packed = _Return.apply(torch.cat(outputs), documents.back)
+    return packed.unflatten(0, (rows, length)), None
+
+
+# Under a name without a mask function, `transformers` builds no mask at all.
+AttentionInterface.register(NAME, document_attention)
+
+
+@contextmanager
+def attending_documents(model: PreTrainedModel) -> Iterator[None]:
+    """The language model with document attention inside the block: pass it ``documents`` as a keyword."""
+    before = model.config._attn_implementation
+    model.config._attn_implementation = NAME
+    try:
+        yield
+    finally:
+        model.config._attn_implementation = before

@@ -1,0 +1,76 @@
+"""How good the shipped language model is: questions about what is described in words, from splits never trained on.
+
+    python -m omma.zoo.quality DIRECTORY
+
+DIRECTORY is a saved language model, such as the ``model`` of a finished ``lm-small`` run. Prints a table that its card
+quotes: accuracy by exact match with a 95% interval, by world and split.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from omma.data.playground import WORLDS
+from omma.data.sample import Sample, user
+from omma.evaluation import Item, evaluate, judged, score
+from omma.model.composition import load_tokenizer
+from omma.model.segments import Renderer
+from omma.model.templates import template_named
+
+SPLITS = ("fresh", "compositional")
+
+
+class WordsAnswerer:
+    """Answers prompts without pictures by a language model alone (an `omma.evaluation.Answerer`): greedy, left-padded."""
+
+    def __init__(self, model: PreTrainedModel, renderer: Renderer, tokenizer: object, max_new_tokens: int = 24) -> None:
+        self.model, self.renderer, self.tokenizer, self.max_new_tokens = model, renderer, tokenizer, max_new_tokens
+
+    @torch.inference_mode()
+    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+        rows = [self.renderer.render(prompt, for_generation=True).input_ids for prompt in prompts]
+        length = max(map(len, rows))
+        ids = np.stack([np.pad(row, (length - len(row), 0)) for row in rows])
+        mask = np.stack([np.arange(length) >= length - len(row) for row in rows])
+        replies = self.model.generate(
+            input_ids=torch.from_numpy(ids),
+            attention_mask=torch.from_numpy(mask.astype(np.int64)),
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+        )
+        return [text.strip() for text in self.tokenizer.batch_decode(replies[:, length:], skip_special_tokens=True)]
+
+
+def described(world: str, split: str, scenes: int) -> list[Item]:
+    """Items in which the description stands in place of the pictures."""
+    source = WORLDS.get(world, where="world").Config().build()
+    items = []
+    for index in range(scenes):
+        scene = source.scene(split, index)
+        for number, question in enumerate(scene.questions):
+            prompt = user(scene.description, f"\n{question.text}") if scene.description else user(question.text)
+            place = f"{world}/{split}/{index}"
+            items.append(Item(f"{place}/{number}", (prompt,), question.answer, question.kind, world, split, place))
+    return items
+
+
+def main(directory: Path, scenes: int = 60) -> None:
+    model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
+    tokenizer = load_tokenizer(str(directory.resolve()), where="directory")
+    answerer = WordsAnswerer(model, Renderer(tokenizer, template_named("vicuna-v1"), system=""), tokenizer)
+    items = [item for world in WORLDS.names() for split in SPLITS for item in described(world, split, scenes)]
+    conditions = ("sighted",)
+    predictions = evaluate(answerer, items, conditions=conditions, batch_size=128)
+    scores = score(judged(items, predictions, conditions))
+    for cell in [*scores.averages, *scores.cells]:
+        print(cell)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
