@@ -157,7 +157,9 @@ def chat(
     model: Annotated[
         str, typer.Argument(help="A saved model, a finished run, or zoo:NAME.", metavar="[MODEL]")
     ] = "zoo:llava-1.5-small",
-    image: Annotated[Path | None, typer.Argument(help="A picture to begin with.", metavar="[IMAGE]", show_default=False)] = None,
+    image: Annotated[
+        Path | None, typer.Argument(help="A picture to begin with.", metavar="[IMAGE]", show_default=False)
+    ] = None,
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Longest answer in tokens.")] = 128,
 ) -> None:
     """Chat with a model about pictures.

@@ -11,10 +11,10 @@ import copy
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from omma.data.playground.base import SPLITS
 from omma.data.sources import SOURCES
@@ -22,22 +22,13 @@ from omma.errors import BadInput, nearest
 from omma.model.templates import TEMPLATES
 from omma.objectives import OBJECTIVES
 from omma.parts.backbones import BACKBONES
-from omma.parts.base import PartConfig, Registry, validated
+from omma.parts.base import part_field, validated
 from omma.parts.encoders import ENCODERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 
 SIZES = ("debug", "small", "paper")
 Size = Literal["debug", "small", "paper"]
-
-
-def _part(registry: Registry[Any]) -> Any:
-    """A field that holds a part's config, written in YAML with its ``type``."""
-    return Annotated[
-        PartConfig,
-        BeforeValidator(lambda data: registry.parse(data, where=registry.kind)),
-        PlainSerializer(lambda config: config.to_dict()),
-    ]
 
 
 class Settings(BaseModel):
@@ -49,10 +40,10 @@ class Settings(BaseModel):
 class ModelRecipe(Settings):
     """Which parts make the model. A recipe for one part alone leaves the others out."""
 
-    resolution: _part(RESOLUTIONS) | None = None  # type: ignore[valid-type]
-    encoder: _part(ENCODERS) | None = None  # type: ignore[valid-type]
-    projector: _part(PROJECTORS) | None = None  # type: ignore[valid-type]
-    backbone: _part(BACKBONES) | None = None  # type: ignore[valid-type]
+    resolution: part_field(RESOLUTIONS) | None = None  # type: ignore[valid-type]
+    encoder: part_field(ENCODERS) | None = None  # type: ignore[valid-type]
+    projector: part_field(PROJECTORS) | None = None  # type: ignore[valid-type]
+    backbone: part_field(BACKBONES) | None = None  # type: ignore[valid-type]
     template: str = "vicuna-v1"
     system: str | None = None
     """System text of the template; the template's own if absent."""
@@ -79,7 +70,7 @@ class ModelRecipe(Settings):
 class WeightedSource(Settings):
     """A data source and its share of the samples."""
 
-    source: _part(SOURCES)  # type: ignore[valid-type]
+    source: part_field(SOURCES)  # type: ignore[valid-type]
     weight: float = Field(default=1.0, gt=0)
 
 
@@ -127,7 +118,7 @@ class Lora(Settings):
 class StageRecipe(Settings):
     """One stage of training."""
 
-    objective: _part(OBJECTIVES)  # type: ignore[valid-type]
+    objective: part_field(OBJECTIVES)  # type: ignore[valid-type]
     data: list[WeightedSource] = Field(min_length=1)
     learn: list[Rate] = Field(min_length=1)
     """What learns, and how fast. Parameters that match nothing are frozen; a pattern that matches nothing is an error."""
@@ -161,7 +152,7 @@ class Benchmark(Settings):
     world: str | None = None
     splits: list[Literal["train", "fresh", "compositional"]] = ["fresh", "compositional"]
     pictures: int = Field(default=100, gt=0)
-    source: _part(SOURCES) | None = None  # type: ignore[valid-type]
+    source: part_field(SOURCES) | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
     def _one(self) -> Benchmark:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from omma.model import OmmaForConditionalGeneration, OmmaProcessor
 
@@ -20,7 +21,8 @@ SHOWN = ((0,), (), (1, 2, 3))
 @pytest.fixture(scope="module", params=["llama", "mistral", "qwen2", "qwen3"])
 def pair(request: pytest.FixtureRequest, toy_model: Make) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
     model, processor = toy_model(text=request.param)
-    model.generation_config.eos_token_id = None  # random weights: compare answers of one length
+    for generator in (model, model.language_model):
+        generator.generation_config.eos_token_id = None  # random weights: compare answers of one length
     return model, processor
 
 
@@ -71,19 +73,28 @@ def test_pictures_are_looked_at(
     assert (seen - swapped).abs().max() > 1e-3
 
 
-def test_beams_in_a_batch_are_the_beams_of_each_alone(
+def test_every_beam_sees_the_pictures_of_its_row(
     pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
 ) -> None:
     model, processor = pair
     options = {"num_beams": 3, "num_return_sequences": 2, "return_dict_in_generate": True, "output_scores": True}
 
-    def beams(rows: tuple[int, ...]) -> tuple[list[list[int]], Tensor]:
-        inputs = _inputs(processor, pictures, rows)
-        found = model.generate(**inputs, max_new_tokens=NEW, do_sample=False, **options)
-        return found.sequences[:, inputs["input_ids"].shape[1] :].tolist(), found.sequences_scores
+    def beams(generator: PreTrainedModel, inputs: dict[str, Tensor]) -> tuple[list[list[int]], Tensor]:
+        found = generator.generate(**inputs, max_new_tokens=NEW, do_sample=False, **options)
+        return found.sequences[:, -NEW:].tolist(), found.sequences_scores
 
-    alone = [beams((row,)) for row in range(3)]
-    answers, scores = beams((0, 1, 2))
+    def embedded(row: int) -> dict[str, Tensor]:
+        """A row alone, its pictures spliced in beforehand: there is nothing left to tear apart."""
+        inputs = _inputs(processor, pictures, (row,))
+        with torch.no_grad():
+            vectors = model.image_vectors(inputs["pixel_values"]) if "pixel_values" in inputs else None
+            return {
+                "inputs_embeds": model.embed(inputs["input_ids"], vectors),
+                "attention_mask": inputs["attention_mask"],
+            }
+
+    alone = [beams(model.language_model, embedded(row)) for row in range(3)]
+    answers, scores = beams(model, _inputs(processor, pictures, (0, 1, 2)))
     assert answers == [answer for row, _ in alone for answer in row]
     # Scores show whose pictures a beam saw even where the words would be the same.
     torch.testing.assert_close(scores, torch.cat([row for _, row in alone]), atol=1e-5, rtol=0)

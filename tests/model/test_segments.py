@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
@@ -76,6 +76,7 @@ ANSWERS = st.text(alphabet=st.sampled_from("ab12 .,é😀\n"), min_size=1, max_s
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
+@settings(max_examples=40, deadline=None)
 @given(question=st.text(max_size=12), answer=ANSWERS)
 def test_a_prompt_is_the_beginning_of_the_complete_conversation(
     any_tokenizer: PreTrainedTokenizerFast, name: str, question: str, answer: str
@@ -100,6 +101,7 @@ def _cached(tokenizer: PreTrainedTokenizerFast, name: str) -> Renderer:
 
 
 @pytest.mark.parametrize("name", ["vicuna-v1", "chatml"])
+@settings(max_examples=40, deadline=None)
 @given(words=st.lists(st.one_of(st.sampled_from(FORGED), st.text(max_size=4)), max_size=4).map("".join))
 def test_data_cannot_forge_special_tokens(any_tokenizer: PreTrainedTokenizerFast, name: str, words: str) -> None:
     renderer = _cached(any_tokenizer, name)

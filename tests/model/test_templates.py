@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from transformers import PreTrainedTokenizerFast
@@ -107,6 +107,7 @@ def _messages(turns: tuple[Turn, ...], *, strings: bool) -> list[dict[str, objec
 
 
 @pytest.mark.parametrize("name", sorted(TEMPLATES))
+@settings(max_examples=60, deadline=None)
 @given(turns=TURNS, system=st.one_of(st.none(), st.text(max_size=8)), prompt=st.booleans(), strings=st.booleans())
 def test_jinja_gives_the_same_text(
     byte_level: PreTrainedTokenizerFast,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import shlex
 import sys
 import time
@@ -16,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omma import __version__
-from omma.commands.history import stage_curves, stage_phases
+from omma.commands.history import peak_of_training, stage_curves, stage_phases
 from omma.commands.progress import Clock, Display
 from omma.data.playground import WORLDS
 from omma.errors import BadInput
@@ -39,7 +38,7 @@ from omma.evaluation import (
 from omma.model.answering import ModelAnswerer
 from omma.model.loading import model_directory
 from omma.recipe import Benchmark, Recipe, load_recipe
-from omma.training.run import open_run
+from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
 
@@ -106,15 +105,13 @@ def evaluate_model(
             progress=lambda done, total: display.update("evaluation", done, total, clock.left(done, total)),
         )
     judgements = judged(items, predictions, settings.conditions)
-    trained = run_directory is not None
-    phases = stage_phases(run_directory, recipe) if run_directory is not None else ()
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     results = Results(
         run=Run(
             name=out.resolve().name,
             recipe=recipe.name,
             size=recipe.size,
-            seeds={"training": recipe.seed, "evaluation": 0} if trained else {"evaluation": 0},
+            seeds={"training": recipe.seed, "evaluation": 0} if run_directory is not None else {"evaluation": 0},
             version=__version__,
             command=shlex.join(["omma", *sys.argv[1:]]),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -125,8 +122,11 @@ def evaluate_model(
         ),
         environment=Environment.current(accelerator=accelerator),
         timing=Timing(
-            phases=(*phases, Phase(name="evaluation", seconds=time.monotonic() - started)),
-            peak_memory_bytes=_peak_memory(),
+            phases=(
+                *(stage_phases(run_directory) if run_directory is not None else ()),
+                Phase(name="evaluation", seconds=time.monotonic() - started),
+            ),
+            peak_memory_bytes=max(peak_memory(), peak_of_training(run_directory) if run_directory is not None else 0),
         ),
         curves=stage_curves(run_directory) if run_directory is not None else (),
         scores=score(judgements),
@@ -200,10 +200,3 @@ def _small(picture: Image.Image) -> Image.Image:
     picture.thumbnail((GALLERY_SIDE, GALLERY_SIDE))
     return picture
 
-
-def _peak_memory() -> int:
-    """Bytes: of the accelerator where there is one, else of this process."""
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return kilobytes if sys.platform == "darwin" else kilobytes * 1024

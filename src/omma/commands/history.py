@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omma.evaluation import CurvePoint, Phase, StageCurve
-from omma.recipe import Recipe
+from omma.training.run import read_record
 
 _NO_LOSS = {"stage", "step", "rate", "gradient_norm", "tokens_per_second"}
 """Fields of a log line that are not terms of the loss."""
@@ -29,19 +29,22 @@ def stage_curves(directory: Path) -> tuple[StageCurve, ...]:
     return tuple(StageCurve(stage=stage, points=tuple(each)) for stage, each in points.items())
 
 
-def stage_phases(directory: Path, recipe: Recipe) -> tuple[Phase, ...]:
-    """How long every finished stage took."""
-    speeds: dict[str, list[float]] = {}
-    for line in _lines(directory):
-        speeds.setdefault(line["stage"], []).append(line["tokens_per_second"])
-    phases = []
-    for name in recipe.stages:
-        file = directory / "stages" / name / "stage.json"
-        if file.is_file():
-            seen = speeds.get(name, [])
-            speed = sum(seen) / len(seen) if seen else None
-            phases.append(Phase(name=name, seconds=json.loads(file.read_text())["seconds"], tokens_per_second=speed))
-    return tuple(phases)
+def stage_phases(directory: Path) -> tuple[Phase, ...]:
+    """How long every finished stage took, interruptions left out."""
+    return tuple(
+        Phase(
+            name=name,
+            seconds=took["seconds"],
+            tokens_per_second=took["tokens"] / took["seconds"],
+            images_per_second=took["images"] / took["seconds"] if took["images"] else None,
+        )
+        for name, took in read_record(directory).get("stages", {}).items()
+    )
+
+
+def peak_of_training(directory: Path) -> int:
+    """Most bytes that a finished stage used; 0 if there is none."""
+    return max((took["peak_memory"] for took in read_record(directory).get("stages", {}).values()), default=0)
 
 
 def _lines(directory: Path) -> Iterator[Mapping[str, Any]]:

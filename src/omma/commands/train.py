@@ -44,5 +44,5 @@ def train_with_progress(recipe: Recipe, directory: Path, console: Console) -> No
     except KeyboardInterrupt:
         again = shlex.join(["omma", *sys.argv[1:]])
         raise KeyboardInterrupt(
-            f"stopped; {directory} holds everything up to the last checkpoint. To go on, run it again: {again}"
+            f"stopped; everything up to here is in {directory}. To go on, run the same command again: {again}"
         ) from None

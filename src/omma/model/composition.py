@@ -28,7 +28,7 @@ from omma.parts.resolution import Resolution, count_tokens
 from omma.parts.weights import locate
 
 IMAGE_TOKEN = "<image>"
-ENCODE_CHUNK = 32
+ENCODE_CHUNK = {"cpu": 8, "cuda": 32}
 """Frozen encoders run on exactly this many views at a time (the last chunk is filled up): the shape of a matrix product
 decides its rounding, and features must not depend on which pictures happened to be encoded together."""
 
@@ -131,12 +131,11 @@ class Composition(nn.Module):
         pixels = normalize(views_VHW3.to(self.device), self.encoder.mean, self.encoder.std).to(self.dtype)
         if any(p.requires_grad for p in self.encoder.parameters()):
             return self.encoder(pixels)
+        size = ENCODE_CHUNK.get(self.device.type, 32)
+        missing = -len(pixels) % size
+        full = torch.cat([pixels, pixels.new_zeros(missing, *pixels.shape[1:])])
         with torch.no_grad():
-            chunks = []
-            for chunk in pixels.split(ENCODE_CHUNK):
-                full = torch.cat([chunk, chunk.new_zeros(ENCODE_CHUNK - len(chunk), *chunk.shape[1:])])
-                chunks.append(self.encoder(full)[: len(chunk)])
-            return torch.cat(chunks)
+            return torch.cat([self.encoder(chunk) for chunk in full.split(size)])[: len(pixels)]
 
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         """Token embeddings [B, L, H] of a micro-batch, pictures spliced in."""

@@ -153,8 +153,8 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> tuple[Tensor, dict[str, Any]]:
         """Rows repeated for beams and several answers, each with all of its pictures.
 
-        The base class repeats every tensor entry by entry, which tears the pictures of a row apart: a row's views have to
-        be repeated together.
+        The base class repeats every tensor entry by entry, which tears the pictures of a row apart: a row's views have
+        to be repeated together.
         """
         views = {name: model_kwargs.pop(name, None) for name in ("pixel_values", "image_features")}
         if input_ids is not None and expand_size > 1:

@@ -68,6 +68,8 @@ class Captioning(PictureTextObjective):
                 n_embd=vision.hidden_size,
                 n_layer=config.layers,
                 n_head=vision.num_attention_heads,
+                bos_token_id=self.tokenizer.bos_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
                 add_cross_attention=True,
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,

@@ -70,6 +70,8 @@ class Contrastive(PictureTextObjective):
                 num_attention_heads=heads,
                 max_position_embeddings=config.max_tokens,
                 pad_token_id=self.tokenizer.pad_token_id,
+                bos_token_id=self.tokenizer.bos_token_id,
+                eos_token_id=self.tokenizer.eos_token_id,
             )
         )
         self.pool = SiglipMultiheadAttentionPoolingHead(

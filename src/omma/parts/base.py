@@ -17,9 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Generic, TypeVar
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, create_model
+from pydantic_core import PydanticCustomError
 
 from omma.errors import BadInput, nearest
 
@@ -75,7 +77,8 @@ class Registry(Generic[P]):
         def add(part: P) -> P:
             if name in self._parts:
                 raise ValueError(
-                    f"{self.kind} {name!r} is registered twice: by {self._parts[name].__qualname__} and {part.__qualname__}"
+                    f"{self.kind} {name!r} is registered twice: "
+                    f"by {self._parts[name].__qualname__} and {part.__qualname__}"
                 )
             if "Config" not in vars(part):
                 # An inherited config is shared: it would build whichever sibling registered last.
@@ -127,6 +130,31 @@ class Registry(Generic[P]):
                 point.load()
 
 
+BAD_PART = "bad_part"
+"""Type of the pydantic error for a field that holds a part whose own data are at fault."""
+
+
+def part_field(registry: Registry[Any]) -> Any:
+    """The type of a model's field that holds a part's config, written as data with its ``type``."""
+
+    def parse(data: Any) -> PartConfig:
+        try:
+            return registry.parse(data, where=registry.kind)
+        except BadInput as error:
+            # Only pydantic knows where in the whole the field is: `validated` puts both together.
+            raise PydanticCustomError(BAD_PART, "a part", {"error": error, "kind": registry.kind}) from None
+
+    return Annotated[PartConfig, BeforeValidator(parse), PlainSerializer(lambda config: config.to_dict())]
+
+
+def _placed(error: BadInput, kind: str, field: str) -> BadInput:
+    """A complaint about a part, with the dotted path of the field that holds it in place of the part's kind."""
+    within = error.where.removeprefix("recipe field ").removeprefix(kind)
+    return BadInput(
+        f"recipe field {field}{within}", expected=error.expected, found=error.found, remedy=error.remedy
+    )
+
+
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -136,7 +164,9 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
         return model(**data)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join([where, *(str(piece) for piece in first["loc"])]) if where else ".".join(map(str, first["loc"]))
+        field = ".".join(map(str, [where, *first["loc"]] if where else first["loc"]))
+        if first["type"] == BAD_PART:
+            raise _placed(first["ctx"]["error"], first["ctx"]["kind"], field) from None
         if first["type"] == "extra_forbidden":
             name = str(first["loc"][-1])
             owner = owner_of(model, first["loc"][:-1])
@@ -145,19 +175,21 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
                 f"recipe field {field}", expected="a known field", found=repr(name), remedy=nearest(name, allowed)
             ) from None
         found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        raise BadInput(
-            f"recipe field {field}", expected=first["msg"][0].lower() + first["msg"][1:], found=found, remedy="correct it"
-        ) from None
+        expected = first["msg"][0].lower() + first["msg"][1:]
+        raise BadInput(f"recipe field {field}", expected=expected, found=found, remedy="correct it") from None
 
 
 def owner_of(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:
-    """The model class whose field a validation path ends in, if the path leads through plain nested models."""
+    """The model class that a validation path leads to, through nested models and lists and mappings of them."""
     current: Any = model
     for piece in path:
-        if isinstance(piece, int):
-            continue
-        field = current.model_fields.get(piece) if hasattr(current, "model_fields") else None
-        if field is None:
-            return None
-        current = field.annotation
+        if isinstance(current, type) and issubclass(current, BaseModel):
+            field = current.model_fields.get(str(piece))
+            if field is None:
+                return None
+            current = field.annotation
+        else:  # the piece is an index or a key
+            current = next(iter(get_args(current)[-1:]), None)
+        if get_origin(current) in (Union, UnionType):
+            current = next((option for option in get_args(current) if option is not NoneType), None)
     return current if isinstance(current, type) and issubclass(current, BaseModel) else None

@@ -140,11 +140,20 @@ def test_its_settings_are_imported(
 @pytest.mark.parametrize("text", ["llama", "mistral", "qwen2", "qwen3"])
 @pytest.mark.parametrize("vision", ["clip", "siglip"])
 def test_an_exported_model_gives_the_same_logits(
-    toy_model: Make, tmp_path: Path, pictures: list[Image.Image], vision: str, text: str
+    toy_model: Make,
+    tmp_path: Path,
+    pictures: list[Image.Image],
+    byte_level: PreTrainedTokenizerFast,
+    llama_like: PreTrainedTokenizerFast,
+    vision: str,
+    text: str,
 ) -> None:
     resolution = "pad-square" if text == "llama" else "stretch-square" if vision == "siglip" else "crop-square"
     tied = {"tie_word_embeddings": text == "qwen3"}
-    model, processor = toy_model(vision=vision, text=text, resolution=resolution, text_changes=tied)
+    tokenizer = llama_like if text in ("llama", "mistral") else byte_level
+    model, processor = toy_model(
+        vision=vision, text=text, tokenizer=tokenizer, resolution=resolution, text_changes=tied
+    )
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")
     export_transformers(tmp_path / "omma", tmp_path / "llava")

@@ -1,0 +1,84 @@
+"""Put a finished run's model into the package, with a card.
+
+    python -m omma.zoo.ship RUN NAME QUALITY
+
+RUN is a finished run, NAME what ``zoo:NAME`` is to find, QUALITY a text file with its measured quality (and the command
+that measures it), which the card quotes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections import defaultdict
+from importlib.resources import files
+from pathlib import Path
+
+from omma.training.checkpoint import whole_directory
+from omma.training.run import open_run
+
+LAST = 50
+"""Steps over which the card averages the losses at the end of a stage."""
+
+
+def card(run: Path, name: str, quality: str) -> str:
+    """The card: what it is, data, steps, quality, and how to make it again (Markdown)."""
+    recipe = open_run(run)
+    made = json.loads((run / "run.json").read_text())
+    size = sum(file.stat().st_size for file in (run / "model").iterdir())
+    lines = [
+        f"# {name}",
+        "",
+        recipe.about,
+        "",
+        f"- made by: `omma train {recipe.name} --size {recipe.size}`, seed {recipe.seed}",
+        f"- omma {made['environment']['omma']}, torch {made['environment']['torch']}, {made['environment']['device']}",
+        f"- size: {size / 1e6:.1f} MB, bfloat16 safetensors",
+        "- data: generated worlds only (docs/playground.md), training split; nothing from outside"
+        " but scikit-learn's handwritten digits (CC BY 4.0)",
+        "- licence: Apache-2.0",
+        "",
+        "## Training",
+        "",
+        "| stage | steps | samples per step | losses at the end |",
+        "| --- | --- | --- | --- |",
+    ]
+    losses = final_losses(run)
+    for stage, settings in recipe.stages.items():
+        steps = json.loads((run / "stages" / stage / "stage.json").read_text())["steps"]
+        said = ", ".join(f"{term} {value:.3f}" for term, value in losses[stage].items())
+        lines.append(f"| {stage} | {steps} | {settings.batch} | {said} |")
+    lines += ["", "## Quality", "", quality.strip(), "", "## Recipe", "", "```yaml", recipe.to_yaml().strip(), "```", ""]
+    return "\n".join(lines)
+
+
+def final_losses(run: Path) -> dict[str, dict[str, float]]:
+    """By stage and term: the mean loss over the last steps."""
+    by_stage: dict[str, list[dict[str, float]]] = defaultdict(list)
+    with open(run / "log.jsonl", encoding="utf-8") as file:
+        for line in file:
+            record = json.loads(line)
+            by_stage[record["stage"]].append(record)
+    not_losses = {"stage", "step", "rate", "gradient_norm", "tokens_per_second", "images_per_second"}
+    return {
+        stage: {
+            term: sum(record[term] for record in records[-LAST:]) / len(records[-LAST:])
+            for term in records[-1]
+            if term not in not_losses
+        }
+        for stage, records in by_stage.items()
+    }
+
+
+def main(run: Path, name: str, quality: Path) -> None:
+    target = Path(str(files("omma.zoo"))) / name
+    text = card(run, name, quality.read_text(encoding="utf-8"))
+    with whole_directory(target) as directory:
+        shutil.copytree(run / "model", directory, dirs_exist_ok=True)
+        (directory / "README.md").write_text(text, encoding="utf-8")
+    print(f"{target}: {sum(file.stat().st_size for file in target.iterdir()) / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

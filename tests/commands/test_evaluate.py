@@ -1,0 +1,138 @@
+"""`omma evaluate` and `omma demo`: results, report, and models that are at fault."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from omma.commands.evaluate import benchmark_items, weights_digest
+from omma.evaluation import read_results
+from omma.recipe import Benchmark
+from omma.training.run import open_run
+
+FEW = ("evaluation.benchmarks=[{world: shapes, pictures: 2}, {world: charts, pictures: 2, splits: [fresh]}]",)
+
+
+def test_a_run_is_measured_by_its_own_recipe(command, own_run: Path) -> None:
+    result = command("evaluate", own_run)
+    assert result.exit_code == 0, result.output
+    results = read_results(own_run / "results.json")
+    worlds = {benchmark.world for benchmark in open_run(own_run).evaluation.benchmarks}
+    assert {item.world for item in results.items} == worlds
+    assert all(item.sighted.text is not None and item.blind is not None for item in results.items)
+    assert [curve.stage for curve in results.curves] == ["align", "instruct"]
+    assert [point.step for point in results.curves[0].points] == [1, 2, 3]
+    assert [phase.name for phase in results.timing.phases] == ["align", "instruct", "evaluation"]
+    assert results.timing.phases[0].tokens_per_second > 0
+    assert set(results.run.parameters) == {"encoder", "projector", "language_model"}
+    assert results.run.seeds == {"training": 0, "evaluation": 0}
+    page = (own_run / "report.html").read_text()
+    assert "data:image/png" in page
+    for world in worlds:
+        assert world in result.stdout
+
+
+def test_a_bare_model_is_measured_by_any_recipe(command, finished_run: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished_run / "model", tmp_path / "bare")
+    result = command("evaluate", "bare", *FEW, "--recipe", "llava-1.5", "--size", "debug")
+    assert result.exit_code == 0, result.output
+    results = read_results(tmp_path / "runs" / "evaluate-bare" / "results.json")
+    assert {(item.world, item.split) for item in results.items} == {
+        ("shapes", "fresh"), ("shapes", "compositional"), ("charts", "fresh"),
+    }  # fmt: skip
+    assert results.curves == ()
+    assert results.run.seeds == {"evaluation": 0}
+
+
+def test_replies_are_kept_and_not_asked_again(command, own_run: Path, tmp_path: Path, monkeypatch) -> None:
+    ask = ("evaluate", own_run, *FEW, "--out", tmp_path / "out")
+    assert command(*ask).exit_code == 0
+    first = (tmp_path / "out" / "predictions.jsonl").read_bytes()
+
+    def never(*arguments: object) -> list[str]:
+        raise AssertionError("a question was asked twice")
+
+    monkeypatch.setattr("omma.model.answering.ModelAnswerer.answer", never)
+    assert command(*ask).exit_code == 0
+    assert (tmp_path / "out" / "predictions.jsonl").read_bytes() == first
+
+
+def test_the_digest_tells_models_apart(own_run: Path, finished_run: Path) -> None:
+    assert weights_digest(own_run / "model") == weights_digest(finished_run / "model")
+    data = bytearray((own_run / "model" / "projector.safetensors").read_bytes())
+    data[-1] ^= 1
+    (own_run / "model" / "projector.safetensors").write_bytes(data)
+    assert weights_digest(own_run / "model") != weights_digest(finished_run / "model")
+
+
+def test_a_source_gives_its_first_samples_as_items() -> None:
+    source = {"type": "playground", "world": "digits", "split": "fresh", "turns": 1, "count": 5}
+    assert len(benchmark_items(Benchmark(source=source, pictures=3))) == 3
+    assert len(benchmark_items(Benchmark(source=source, pictures=30))) == 5
+    endless = {"type": "playground", "world": "digits", "split": "fresh", "turns": 1}
+    assert len(benchmark_items(Benchmark(source=endless, pictures=7))) == 7
+
+
+def test_a_recipe_without_questions_is_refused(command, finished_run: Path, one_sentence) -> None:
+    sentence = one_sentence(command("evaluate", finished_run / "model", "--recipe", "lm-small"))
+    assert "benchmarks" in sentence
+
+
+def test_an_unknown_world_is_refused(command, finished_run: Path, one_sentence) -> None:
+    sentence = one_sentence(command("evaluate", finished_run, "evaluation.benchmarks=[{world: shape}]"))
+    assert "did you mean shapes" in sentence
+
+
+@pytest.mark.parametrize("name", ["evaluate", "chat", "export"])
+@pytest.mark.parametrize(
+    "file", ["projector.safetensors", "model.safetensors.index.json", "processor_config.json", "tokenizer.json"]
+)
+@pytest.mark.parametrize("how", ["missing", "truncated"])
+def test_a_broken_model_is_named_by_its_file(command, own_run: Path, one_sentence, name: str, file: str, how: str) -> None:
+    path = own_run / "model" / file
+    if how == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    arguments = [own_run, own_run.parent / "out"] if name == "export" else [own_run]
+    sentence = one_sentence(command(name, *arguments, input="Hi\n"))
+    assert file.partition(".")[0] in sentence
+
+
+def test_a_model_of_other_parts_is_refused(command, own_run: Path, one_sentence) -> None:
+    config = json.loads((own_run / "model" / "config.json").read_text())
+    config["projector"]["depth"] = 3
+    (own_run / "model" / "config.json").write_text(json.dumps(config))
+    assert "missing" in one_sentence(command("chat", own_run, input="Hi\n"))
+
+
+def test_what_is_no_model_is_refused(command, tmp_path: Path, one_sentence) -> None:
+    assert "no such directory" in one_sentence(command("evaluate", tmp_path / "nowhere"))
+    assert "without config.json" in one_sentence(command("evaluate", tmp_path))
+    assert "lm-small" in one_sentence(command("chat", "zoo:lm-smal", input="Hi\n"))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "llava"}))
+    assert "omma import" in one_sentence(command("chat", tmp_path, input="Hi\n"))
+
+
+def test_an_unfinished_run_is_told_to_be_finished(command, own_run: Path, one_sentence) -> None:
+    shutil.rmtree(own_run / "model")
+    assert "omma train" in one_sentence(command("evaluate", own_run))
+
+
+def test_the_demo_goes_from_training_to_chat(command, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    result = command("demo", "--size", "debug", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "report.html").is_file()
+    assert read_results(out / "results.json").run.name == "demo"
+    assert f"omma chat {out} {out / 'pictures' / 'shapes.png'}" in result.stdout
+    told = result.stdout
+    chat = command("chat", out, out / "pictures" / "shapes.png", "--max-new-tokens", "3", input="How many?\n")
+    assert chat.exit_code == 0
+    again = command("demo", "--size", "debug", "--out", out)
+    assert again.exit_code == 0, "a finished demo can be looked at again"
+    assert told.splitlines()[-3:][1:] == again.stdout.splitlines()[-3:][1:]

@@ -1,0 +1,70 @@
+"""`omma show`: parameters, tokens and memory, from shapes alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+
+from omma.commands.memory import inference_memory, training_memory
+from omma.commands.show import skeleton
+from omma.recipe import load_recipe
+
+
+def test_the_paper_size_counts_the_published_parameters(command) -> None:
+    shown = command("show", "llava-1.5", "--size", "paper")
+    assert shown.exit_code == 0, shown.output
+    assert "7,062,902,784" in shown.stdout
+    assert "6,738,415,616" in shown.stdout
+    assert re.search(r"640 x 480 +1 +576\b", shown.stdout)
+    assert "stage instruct" in shown.stdout.lower()
+
+
+def test_a_part_alone_is_shown_without_what_it_lacks(command) -> None:
+    shown = command("show", "lm-small", "--size", "debug")
+    assert shown.exit_code == 0, shown.output
+    assert "language_model" in shown.stdout
+    assert "picture " not in shown.stdout
+    assert "encoder " not in shown.stdout
+
+
+def test_overrides_change_what_is_shown(command) -> None:
+    deep = command("show", "llava-1.5", "--size", "debug", "model.projector.depth=4").stdout
+    assert "depth 4" in deep
+
+
+def test_nothing_is_allocated() -> None:
+    parts = skeleton(load_recipe("llava-1.5", "paper").model)
+    assert {p.device for part in parts.values() for p in part.parameters()} == {torch.device("meta")}
+
+
+def test_weights_and_state_are_what_training_really_holds() -> None:
+    recipe = load_recipe("llava-1.5", "debug", ["stages.instruct.precision=bf16"])
+    parts = skeleton(recipe.model)
+    counts = {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items()}
+    align = training_memory("align", recipe.stages["align"], parts, 16).terms
+    assert align["weights"] == 4 * sum(counts.values())
+    assert align["learning"] == 12 * counts["projector"], "gradient and two moments, the copy being the weights"
+    instruct = training_memory("instruct", recipe.stages["instruct"], parts, 16).terms
+    assert instruct["weights"] == 2 * sum(counts.values())
+    assert instruct["learning"] == 16 * (counts["projector"] + counts["language_model"])
+
+
+def test_checkpointing_saves_activations_and_learning_encoders_cost_some() -> None:
+    def activations(*overrides: str) -> float:
+        recipe = load_recipe("llava-1.5", "paper", overrides)
+        stage = recipe.stages["instruct"]
+        return training_memory("instruct", stage, skeleton(recipe.model), 576).terms["activations"]
+
+    plain = activations("stages.instruct.gradient_checkpointing=false")
+    assert activations("stages.instruct.gradient_checkpointing=true") < plain / 3
+    everything = "stages.instruct.learn=[{pattern: '*', rate: 1.0e-5}]"
+    assert activations("stages.instruct.gradient_checkpointing=false", everything) > plain
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_the_cache_is_that_of_the_published_model(number: int) -> None:
+    parts = skeleton(load_recipe("llava-1.5", "paper").model)
+    # 32 layers, 4096 wide, keys and values, 2048 tokens: a gibibyte in bf16.
+    assert inference_memory(parts, 2048, number).terms["cache"] == 2**30 * number / 2

@@ -1,0 +1,164 @@
+"""Answers: the same in a batch, alone and streamed, with one pass of the encoder per picture."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from omma.data.playground import WORLDS
+from omma.data.sample import Sample, assistant, user
+from omma.errors import BadInput
+from omma.evaluation import playground_items, prompts
+from omma.model import answering
+from omma.model.answering import ModelAnswerer, _cleaned
+from omma.model.processing import processor_of
+from toy_training import toy_model
+
+
+def _answerer(**model: object) -> ModelAnswerer:
+    built = toy_model(**model)
+    assert built.vlm is not None
+    # Weights as far apart as those of a trained model, so that answers differ between questions.
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in built.vlm.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+    return ModelAnswerer(built.vlm, processor_of(built.vlm.config, built.tokenizer), max_new_tokens=6)
+
+
+@pytest.fixture(scope="module")
+def answerer() -> ModelAnswerer:
+    return _answerer()
+
+
+@pytest.fixture(scope="module")
+def questions() -> list[Sample]:
+    """Of different lengths, with one picture, three and none."""
+    found: list[Sample] = []
+    for name in ("shapes", "panels"):
+        items = playground_items(WORLDS.get(name, where="world").Config().build(), "fresh", 2, questions_per_scene=3)
+        found += [*prompts(items, "sighted").values(), *prompts(items, "blind").values()]
+    return found
+
+
+def test_a_batch_answers_as_each_alone(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    together = answerer.answer(questions)
+    assert together == [answerer.answer([question])[0] for question in questions]
+    assert len(set(together)) > 4, "answers that differ, or nothing was compared"
+
+
+def test_the_size_of_batches_does_not_matter(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    small = ModelAnswerer(answerer.model, answerer.processor, max_new_tokens=6, batch=5)
+    assert small.answer(questions) == answerer.answer(questions)
+
+
+def test_no_questions_no_answers(answerer: ModelAnswerer) -> None:
+    assert answerer.answer([]) == []
+
+
+def test_a_stream_says_the_same(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    for question in questions[::5]:
+        assert "".join(answerer.stream(question.turns)).strip() == answerer.answer([question])[0]
+
+
+def test_training_s_prompt_is_the_one_that_is_asked(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    rendered = answerer.processor.renderer.render(questions[0], for_generation=True)
+    assert (answerer._prompt(questions[0].turns).ids == rendered.input_ids).all()
+
+
+def test_a_picture_is_encoded_once(questions: list[Sample]) -> None:
+    answerer = _answerer()
+    passes = []
+    answerer.model.encoder.register_forward_hook(lambda module, inputs, output: passes.append(len(inputs[0])))
+    first = answerer.answer(questions)
+    pictures = {image.key for question in questions for image in question.images}
+    assert len(passes) == len(pictures) == 2 + 2 * 3
+    assert answerer.answer(questions) == first
+    list(answerer.stream(questions[0].turns))
+    assert len(passes) == len(pictures)
+
+
+def test_features_in_memory_are_bounded(questions: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+    answerer = _answerer()
+    expected = answerer.answer(questions)
+    one = next(iter(answerer._features.values())).nbytes
+    monkeypatch.setattr(answering, "FEATURE_BYTES", 3 * one)
+    bounded = _answerer()
+    assert bounded.answer(questions) == expected
+    assert len(bounded._features) == 3
+    assert bounded._feature_bytes == 3 * one
+
+
+def test_closing_a_stream_stops_the_model() -> None:
+    answerer = _answerer()
+    answerer.max_new_tokens = 1500
+    before = threading.active_count()
+    stream = answerer.stream((user("Tell me everything"),))
+    next(stream)
+    stream.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_while_streaming_arrives_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    answerer = _answerer()
+
+    def fail(**settings: object) -> None:
+        raise RuntimeError("the machine is on fire")
+
+    monkeypatch.setattr(answerer.model, "generate", fail)
+    with pytest.raises(RuntimeError, match="on fire"):
+        list(answerer.stream((user("Hello"),)))
+
+
+def test_a_text_that_ends_answers_ends_them() -> None:
+    answerer = _answerer(template="vicuna-v0")
+    assert answerer._stop_text == "###"
+    replies = answerer.answer([Sample(str(i), (user(f"Question {i}"),)) for i in range(8)])
+    assert not any("#" in reply for reply in replies)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stop", "said"),
+    [
+        (["  ", " a", "b "], "", "ab "),
+        (["red#", "#", "# Human"], "###", "red"),
+        (["a#b", "##c"], "###", "a#b##c"),
+        (["###"], "###", ""),
+        ([], "###", ""),
+    ],
+)
+def test_what_surrounds_an_answer_is_left_out(pieces: list[str], stop: str, said: str) -> None:
+    assert "".join(_cleaned(pieces, stop)) == said
+
+
+def test_a_prompt_without_room_for_an_answer_is_refused(answerer: ModelAnswerer) -> None:
+    with pytest.raises(BadInput, match="begin a new one"):
+        answerer.answer([Sample("long", (user("word " * 3000),))])
+
+
+def test_a_chat_template_of_its_own_is_followed() -> None:
+    built = toy_model()
+    template = "{% for m in messages %}[{{ m.role }}]{% for c in m.content %}{{ c.text if c.type == 'text' else '<image>' }}{% endfor %}{% endfor %}[answer]"
+    processor = processor_of(built.vlm.config, built.tokenizer, chat_template=template)
+    answerer = ModelAnswerer(built.vlm, processor)
+    picture = WORLDS.get("shapes", where="world").Config().build().scene("fresh", 0).images[0]
+    turns = (user(picture, "one"), assistant("two"), user("three"))
+    ids = answerer._prompt(turns).ids
+    image = processor.image_token_id
+    assert (ids == image).sum() == processor.image_processor.count_tokens(picture.size)
+    words = built.tokenizer.decode(ids[ids != image]).replace(" ", "")
+    assert words.removeprefix("<s>") == "[user]one[assistant]two[user]three[answer]"
+    assert answerer.answer([Sample("x", turns)])
+    with pytest.raises(BadInput, match="stands for a picture"):
+        answerer.answer([Sample("forged", (user("what is <image>?"),))])
+
+
+def test_a_directory_answers_as_the_model_in_memory(answerer: ModelAnswerer, questions: list[Sample], tmp_path: Path) -> None:
+    answerer.model.save_pretrained(tmp_path)
+    answerer.processor.save_pretrained(tmp_path)
+    again = ModelAnswerer.from_directory(tmp_path, max_new_tokens=6)
+    assert again.answer(questions) == answerer.answer(questions)
