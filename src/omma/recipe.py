@@ -1,8 +1,8 @@
-"""Recipe: model, data, stages and evaluation of one system as one typed tree. YAML and dotted overrides only at the edge.
+"""Recipe: model, data, stages and evaluation of one system as one typed tree; YAML and dotted overrides at the edge.
 
-A recipe file names at most one base recipe. What is merged, each over the one before: the base's common part, this file's
-common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by field,
-except that a part of another ``type`` replaces the old one whole; lists and values replace.
+A recipe file names at most one base recipe. What is merged, each over the one before: the base's common part, this
+file's common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by
+field, except that a part of another ``type`` replaces the old one whole; lists and values replace.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Optimizer(Settings):
 
 
 class Schedule(Settings):
-    """Linear warm-up, then constant, or falling to ``final`` (a fraction of the rate) as a cosine, a line, or a trapezoid.
+    """Linear warm-up, then constant, or falling to ``final`` (a fraction of the rate) as cosine, line or trapezoid.
 
     A trapezoid is constant and falls in a line over the last ``decay`` of the steps, so a run can be prolonged from any
     checkpoint before the fall.
@@ -121,7 +121,7 @@ class StageRecipe(Settings):
     objective: part_field(OBJECTIVES)  # type: ignore[valid-type]
     data: list[WeightedSource] = Field(min_length=1)
     learn: list[Rate] = Field(min_length=1)
-    """What learns, and how fast. Parameters that match nothing are frozen; a pattern that matches nothing is an error."""
+    """What learns, how fast. Parameters that match nothing are frozen; a pattern that matches nothing is an error."""
     batch: int = Field(gt=0)
     """Samples per optimizer step."""
     steps: int | None = Field(default=None, gt=0)
@@ -151,7 +151,8 @@ class Benchmark(Settings):
 
     world: str | None = None
     splits: list[Literal["train", "fresh", "compositional"]] = ["fresh", "compositional"]
-    pictures: int = Field(default=100, gt=0)
+    pictures: int | None = Field(default=None, gt=0)
+    """Scenes of each split, or samples of the source; 100 if absent, of a source that ends all."""
     source: part_field(SOURCES) | None = None  # type: ignore[valid-type]
 
     @model_validator(mode="after")
@@ -200,7 +201,7 @@ def recipe_names() -> list[str]:
 
 
 def recipe_sizes(name_or_path: str) -> list[str]:
-    """The sizes that a recipe has, small ones first: those it spells out, or all if none. Raises BadInput as `load_recipe`."""
+    """The sizes that a recipe has, small ones first: those it spells out, or all if none. Raises as `load_recipe`."""
     return _sizes(_chain(name_or_path))
 
 
@@ -219,9 +220,8 @@ def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str]
     chain = _chain(name_or_path)
     sizes = _sizes(chain)
     if size not in sizes:
-        raise BadInput(
-            f"recipe {name_or_path}", expected=f"a size that it has ({', '.join(sizes)})", found=size, remedy="choose one"
-        )
+        expected = f"a size that it has ({', '.join(sizes)})"
+        raise BadInput(f"recipe {name_or_path}", expected=expected, found=size, remedy="choose one")
     data: dict[str, Any] = {}
     for layer in chain:
         data = _merge(data, {k: v for k, v in layer.items() if k not in ("sizes", "base")})
@@ -253,13 +253,17 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
             mark = getattr(error, "problem_mark", None)
             line = f", line {mark.line + 1}" if mark is not None else ""
             problem = getattr(error, "problem", None) or "something else"
-            raise BadInput(f"recipe {label}{line}", expected="YAML", found=problem, remedy="correct that line") from None
+            where = f"recipe {label}{line}"
+            raise BadInput(where, expected="YAML", found=problem, remedy="correct that line") from None
         if not isinstance(layer, dict):
-            raise BadInput(f"recipe {label}", expected="a mapping", found=type(layer).__name__, remedy="see docs/recipes.md")
+            found = type(layer).__name__
+            raise BadInput(f"recipe {label}", expected="a mapping", found=found, remedy="see docs/recipes.md")
         sizes = layer.setdefault("sizes", {})
         if not isinstance(sizes, dict) or not all(s in SIZES and isinstance(sizes[s], dict) for s in sizes):
             raise BadInput(
-                f"recipe {label}, field sizes", expected=f"a mapping from {', '.join(SIZES)} to fields", found=repr(sizes),
+                f"recipe {label}, field sizes",
+                expected=f"a mapping from {', '.join(SIZES)} to fields",
+                found=repr(sizes),
                 remedy="write for instance sizes: {debug: {seed: 1}}",
             )
         layers.append(layer)
@@ -272,11 +276,13 @@ def _read(name_or_path: str, folder: Path) -> tuple[str, str, Path]:
     if path.suffix in (".yaml", ".yml"):
         path = path if path.is_absolute() else folder / path
         if not path.is_file():
-            raise BadInput(f"recipe {name_or_path}", expected="a YAML file", found="no such file", remedy="check the path")
+            where = f"recipe {name_or_path}"
+            raise BadInput(where, expected="a YAML file", found="no such file", remedy="check the path")
         try:
             return path.read_text(encoding="utf-8"), str(name_or_path), path.parent
         except (OSError, UnicodeDecodeError) as error:
-            raise BadInput(f"recipe {name_or_path}", expected="UTF-8 text", found=str(error), remedy="check the file") from None
+            where = f"recipe {name_or_path}"
+            raise BadInput(where, expected="UTF-8 text", found=str(error), remedy="check the file") from None
     shipped = files("omma.recipes") / f"{name_or_path}.yaml"
     if not shipped.is_file():
         raise BadInput(
@@ -299,12 +305,12 @@ def _merge(old: Any, new: Any) -> Any:
 
 def _override(data: dict[str, Any], override: str) -> None:
     path, equals, text = override.partition("=")
+    where = f"override {override!r}"
     if not equals or not path:
-        raise BadInput(
-            f"override {override!r}", expected="dotted.field=value", found="no such form", remedy="write for instance seed=1"
-        )
+        remedy = "write for instance seed=1"
+        raise BadInput(where, expected="dotted.field=value", found="no such form", remedy=remedy)
     if path == "size":
-        raise BadInput(f"override {override!r}", expected="fields of the size", found="the size itself", remedy="use --size")
+        raise BadInput(where, expected="fields of the size", found="the size itself", remedy="use --size")
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -315,15 +321,14 @@ def _override(data: dict[str, Any], override: str) -> None:
         last = depth == len(pieces) - 1
         if isinstance(node, list):
             if not piece.isdigit() or int(piece) >= len(node):
-                raise BadInput(
-                    f"override {override!r}", expected=f"an index below {len(node)} at {piece!r}", found=repr(piece),
-                    remedy="count from 0",
-                )
+                expected = f"an index below {len(node)} at {piece!r}"
+                raise BadInput(where, expected=expected, found=repr(piece), remedy="count from 0")
             key: Any = int(piece)
         else:
             key = piece
         if last:
-            node[key] = _merge(node[key], value) if isinstance(node, dict) and isinstance(value, dict) and key in node else value
+            mappings = isinstance(node, dict) and isinstance(value, dict)
+            node[key] = _merge(node[key], value) if mappings and key in node else value
             return
         if isinstance(node, dict) and not isinstance(node.get(key), dict | list):
             node[key] = {}

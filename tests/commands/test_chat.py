@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from omma.commands.chat import Conversation
-from omma.data.sample import ImageSegment, Role
+from omma.data.sample import ImageSegment, Role, Sample, Turn
 from omma.errors import BadInput
+from omma.model.answering import ModelAnswerer
 
 
 @pytest.fixture
@@ -31,10 +33,27 @@ def test_answers_are_those_of_the_same_conversation(command, finished_run: Path,
     def answers(text: str) -> list[str]:
         return command("chat", finished_run, picture, "--max-new-tokens", "6", input=text).stdout.splitlines()
 
-    first, after = answers("How many?\nAnd now?\n")
-    assert answers("How many?\n") == [first]
-    assert answers("How many?\n/new\nHow many?\n") == [first, first], "a new conversation shows the first picture again"
-    assert answers("And now?\n") != [after], "what was said before counts"
+    first = answers("How many?\n")
+    assert len(first) == 1
+    assert answers("How many?\n/new\nHow many?\n") == [*first, *first], "/new shows the first picture again"
+
+
+def test_what_was_said_and_shown_is_asked_again(command, finished_run: Path, picture: Path, monkeypatch) -> None:
+    asked: list[list[str]] = []
+
+    def stream(self: ModelAnswerer, turns: Sequence[Turn]) -> Iterator[str]:
+        asked.append([f"{len(Sample('', (turn,)).images)} {turn.text.strip()}" for turn in turns])
+        yield from ("an ", "answer")
+
+    monkeypatch.setattr(ModelAnswerer, "stream", stream)
+    result = command("chat", finished_run, picture, input=f"One?\nTwo?\n/image {picture}\nThree?\n/new\nFour?\n")
+    assert result.stdout == "an answer\n" * 4
+    assert asked == [
+        ["1 One?"],
+        ["1 One?", "0 an answer", "0 Two?"],
+        ["1 One?", "0 an answer", "0 Two?", "0 an answer", "1 Three?"],
+        ["1 Four?"],
+    ]
 
 
 def test_a_model_directory_is_as_good_as_its_run(command, finished_run: Path) -> None:

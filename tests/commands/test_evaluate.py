@@ -73,8 +73,17 @@ def test_a_source_gives_its_first_samples_as_items() -> None:
     source = {"type": "playground", "world": "digits", "split": "fresh", "turns": 1, "count": 5}
     assert len(benchmark_items(Benchmark(source=source, pictures=3))) == 3
     assert len(benchmark_items(Benchmark(source=source, pictures=30))) == 5
+    assert len(benchmark_items(Benchmark(source=source))) == 5, "all of a source that ends"
     endless = {"type": "playground", "world": "digits", "split": "fresh", "turns": 1}
     assert len(benchmark_items(Benchmark(source=endless, pictures=7))) == 7
+    assert len(benchmark_items(Benchmark(source=endless))) == 100
+
+
+def test_a_world_gives_all_questions_about_its_scenes() -> None:
+    items = benchmark_items(Benchmark(world="digits", splits=["fresh"]))
+    assert len({item.cluster for item in items}) == 100
+    both = benchmark_items(Benchmark(world="digits", pictures=3))
+    assert len({item.cluster for item in both}) == 6
 
 
 def test_a_recipe_without_questions_is_refused(command, finished_run: Path, one_sentence) -> None:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from evaluation.fakes import Pairs, Riddles, toys
 from hypothesis import given
 from hypothesis import strategies as st
 
+from evaluation.fakes import Pairs, Riddles, toys
 from omma.data.sample import Box, BoxSegment, ImageSegment, Mask, MaskSegment, Role, Sample, TextSegment, Turn, user
 from omma.evaluation.conditions import prompts, swap_partners, without_pictures
 from omma.evaluation.items import Item, playground_items

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from evaluation.fakes import Keen, Pairs, Riddles, toys
 
+from evaluation.fakes import Keen, Pairs, Riddles, toys
 from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.evaluation import CONDITIONS, evaluate

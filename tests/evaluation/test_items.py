@@ -3,8 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from evaluation.fakes import Bare, Pairs, Riddles, Toys, toys
 
+from evaluation.fakes import Bare, Pairs, Riddles, Toys, toys
 from omma.data.sample import ImageSegment, Role, Sample, TextSegment, Turn, assistant, user
 from omma.data.sources import SOURCES
 from omma.errors import BadInput

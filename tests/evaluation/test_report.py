@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from evaluation.fakes import fake_results
 from PIL import Image
 
+from evaluation.fakes import fake_results
 from omma.evaluation import CurvePoint, Results, StageCurve, judged, score, write_report
 from omma.evaluation.report import PAGE_LIMIT, report_html
 from omma.evaluation.report.curves import nice_ticks, stage_charts

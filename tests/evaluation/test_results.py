@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from evaluation.fakes import fake_results
 from pydantic import BaseModel
 
 import omma.evaluation.atomic
+from evaluation.fakes import fake_results
 from omma.errors import BadInput, OmmaError
 from omma.evaluation import Environment, Results, read_results, results_schema, write_results
 

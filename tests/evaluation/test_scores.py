@@ -3,8 +3,8 @@ from __future__ import annotations
 import random
 
 import pytest
-from evaluation.fakes import Keen, Riddles, fake_results, toys
 
+from evaluation.fakes import Keen, Riddles, fake_results, toys
 from omma.errors import BadInput
 from omma.evaluation import evaluate, judged, playground_items, score
 from omma.evaluation.scores import ItemResult, Reply

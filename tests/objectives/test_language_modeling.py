@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toy_training import assert_close, gradients, samples, step_of, toy_model
 
 from omma.data.feature_cache import FeatureCache
 from omma.data.sample import Sample, assistant, user
@@ -20,6 +19,7 @@ from omma.model.modeling import decoder_hidden
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.base import MicroBatch, Objective
+from toy_training import assert_close, gradients, samples, step_of, toy_model
 
 
 def objective_of(model: Composition, **config: Any) -> Objective:

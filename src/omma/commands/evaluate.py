@@ -42,6 +42,9 @@ from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
 
+PICTURES = 100
+"""Scenes of each split where a benchmark does not say how many."""
+
 GALLERY = 40
 """Pictures of each world and split that the report's gallery may choose from."""
 
@@ -139,12 +142,14 @@ def evaluate_model(
 
 def benchmark_items(benchmark: Benchmark) -> list[Item]:
     """The questions of one benchmark: those about so many scenes of each split, or the first so many samples."""
+    count = benchmark.pictures or PICTURES
     if benchmark.world is not None:
         world = WORLDS.get(benchmark.world, where="recipe field evaluation.benchmarks.world").Config().build()
-        return [item for split in benchmark.splits for item in playground_items(world, split, benchmark.pictures)]
+        return [item for split in benchmark.splits for item in playground_items(world, split, count)]
     assert benchmark.source is not None
     source = benchmark.source.build()
-    count = benchmark.pictures if source.length is None else min(benchmark.pictures, source.length)
+    if source.length is not None:
+        count = min(benchmark.pictures or source.length, source.length)
     return items_from_samples(source.sample(i) for i in range(count))
 
 

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from omma.errors import BadInput, nearest
 from omma.model.interop import export_transformers, import_llava
-from omma.model.loading import model_directory
+from omma.model.loading import check_model, model_directory
 
 LAYOUTS = {"transformers": export_transformers}
 
@@ -24,7 +24,9 @@ def export_model(model: str, out: Path, to: str) -> None:
     """Write a model in another program's layout. Raises BadInput for a layout or model that does not fit."""
     if to not in LAYOUTS:
         raise BadInput("--to", expected="a known layout", found=repr(to), remedy=nearest(to, LAYOUTS))
-    LAYOUTS[to](model_directory(model), out)
+    directory = model_directory(model)
+    check_model(directory)
+    LAYOUTS[to](directory, out)
     console = Console(soft_wrap=True)
     console.print(
         f"The checkpoint is in {out}. Load it: LlavaForConditionalGeneration.from_pretrained({str(out)!r})",

@@ -263,7 +263,7 @@ def to_rgb(picture: Image.Image) -> Image.Image:
 
 def _eight_bits(levels: np.ndarray) -> np.ndarray:
     """Integers or floats [height, width] as uint8; see `to_rgb` for the ranges."""
-    if levels.dtype.kind in "ui" and 0 <= levels.min() and levels.max() <= 65535:
+    if levels.dtype.kind in "ui" and levels.min() >= 0 and levels.max() <= 65535:
         return ((levels.astype(np.uint32) + 128) // 257).astype(np.uint8)
     values = levels.astype(np.float64)
     finite = np.isfinite(values)
@@ -355,7 +355,7 @@ def _orientation(picture: ImageFile) -> int:
         return 1  # this reader turns the picture itself, and reports the size after it
     try:
         found = Image.Image.getexif(picture).get(_EXIF_ORIENTATION, 1)
-    except Exception:  # noqa: BLE001 - damaged metadata is no reason to refuse the pixels
+    except Exception:
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 

@@ -66,9 +66,9 @@ class ModelAnswerer:
         self._stop_text, self._stop_ids = self._stops()
 
     @classmethod
-    def from_directory(cls, directory: Path, **settings: Any) -> ModelAnswerer:
+    def from_directory(cls, directory: Path, *, dtype: torch.dtype = torch.float32, **settings: Any) -> ModelAnswerer:
         """The saved model of a directory, on the accelerator if there is one. Raises BadInput if it is not whole."""
-        model, processor = load_model(directory)
+        model, processor = load_model(directory, dtype=dtype)
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), processor, **settings)
 
     def answer(self, prompts: Sequence[Sample]) -> list[str]:

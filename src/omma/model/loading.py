@@ -7,13 +7,14 @@ from pathlib import Path
 import torch
 
 from omma.errors import BadInput
+from omma.model.config import OmmaConfig
 from omma.model.interop.weights import Weights, read_json
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
 from omma.parts.weights import ZOO, locate, zoo_names
 
-FILES = ("config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
-"""What a saved model holds besides its weights."""
+FILES = ("processor_config.json", "tokenizer.json", "tokenizer_config.json")
+"""What a saved model holds besides its config and its weights."""
 
 
 def model_directory(source: str) -> Path:
@@ -48,25 +49,38 @@ def model_directory(source: str) -> Path:
     )
 
 
+def check_model(directory: Path) -> None:
+    """See that a saved model is whole, by its files and the headers of its weights.
+
+    Raises:
+        BadInput: naming the file that is missing, truncated or of another kind.
+    """
+    config = directory / "config.json"
+    kind = read_json(config).get("model_type")
+    if kind != OmmaConfig.model_type:
+        raise BadInput(
+            f"{config}, model_type",
+            expected=OmmaConfig.model_type,
+            found=repr(kind),
+            remedy="read it in with omma import first" if kind == "llava" else "give a model that omma saved",
+        )
+    for name in FILES:
+        read_json(directory / name)
+    Weights(directory)
+
+
 def load_model(
     directory: Path, *, dtype: torch.dtype = torch.float32
 ) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
     """A saved model and its processor, ready to answer.
 
     Raises:
-        BadInput: naming the file that is missing, truncated or of another kind.
+        BadInput: as `check_model`, and if tensors and config.json do not belong together.
     """
-    settings = {name: read_json(directory / name) for name in FILES}
-    kind = settings["config.json"].get("model_type")
-    if kind != "omma":
-        raise BadInput(
-            f"{directory / 'config.json'}, model_type",
-            expected="omma",
-            found=repr(kind),
-            remedy="read it in with `omma import` first" if kind == "llava" else "give a model that omma saved",
-        )
-    Weights(directory)
-    model, report = OmmaForConditionalGeneration.from_pretrained(directory, dtype=dtype, output_loading_info=True)
+    check_model(directory)
+    model, report = OmmaForConditionalGeneration.from_pretrained(
+        directory, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True
+    )
     for problem in ("missing_keys", "mismatched_keys", "unexpected_keys"):
         if report[problem]:
             raise BadInput(
@@ -76,4 +90,3 @@ def load_model(
                 remedy="copy the whole directory again",
             )
     return model.eval(), OmmaProcessor.from_pretrained(directory)
-

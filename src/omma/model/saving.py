@@ -55,7 +55,7 @@ def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
             if name.startswith(f"{part}.") and name not in tied
         }
         save_file(tensors, directory / f"{part}.safetensors", metadata={"format": "pt"})
-        weight_map |= {name: f"{part}.safetensors" for name in tensors}
+        weight_map |= dict.fromkeys(tensors, f"{part}.safetensors")
         size += sum(t.numel() * t.element_size() for t in tensors.values())
     index = {"metadata": {"total_size": size}, "weight_map": weight_map}
     (directory / INDEX).write_text(json.dumps(index, indent=1))

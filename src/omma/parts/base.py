@@ -105,7 +105,7 @@ class Registry(Generic[P]):
         self._load_outside()
         if name not in self._parts:
             raise BadInput(
-                where, expected=f"the name of a {self.kind}", found=repr(name), remedy=nearest(name, self._parts)
+                where, expected=f"the name of a known {self.kind}", found=repr(name), remedy=nearest(name, self._parts)
             )
         return self._parts[name]
 
@@ -116,7 +116,7 @@ class Registry(Generic[P]):
         if not isinstance(data, Mapping) or not isinstance(data.get("type"), str):
             raise BadInput(
                 where,
-                expected=f"a mapping with the field type, the name of a {self.kind}",
+                expected=f"a mapping with the field type, the name of a known {self.kind}",
                 found=repr(data),
                 remedy=f"use one of: {', '.join(self.names())}",
             )
