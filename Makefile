@@ -20,7 +20,7 @@ test: $(READY)
 
 check: $(READY)
 	@echo "omma: checking style (ruff) and types (mypy)."
-	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/ruff check $(wildcard src tests benchmarks)
 	@$(BIN)/mypy
 
 install: $(READY)

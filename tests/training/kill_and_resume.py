@@ -3,7 +3,7 @@
     python kill_and_resume.py DIRECTORY KILLS SEED
 
 Everything slow (imports, tokenizers) happens once; every training is a fork of this process. Prints one JSON line: the
-number of kills and of trainings that were finished, and by stage and phase where the kills struck.
+number of kills and of trainings that were finished, and how far each killed one had come by its checkpoints.
 """
 
 from __future__ import annotations
@@ -62,12 +62,13 @@ def finished(child: int, seconds: float) -> bool:
 
 def place(directory: Path) -> str:
     """Where a killed training stands, after everything that it left was read."""
-    where = "before the first checkpoint"
+    stages = len(list((directory / "stages").glob("[!.]*")))
+    step = 0
     for path in checkpoints(directory):
         state = read_state(path)
         read_tensors(path, state)
-        where = f"{state['stage']} {state['step']}"
-    return where
+        step = state["step"]
+    return f"{stages} stages and {step} steps"
 
 
 def main(root: Path, kills: int, seed: int) -> None:

@@ -179,12 +179,10 @@ class FeatureCache:
         index = self.directory / "index.bin"
         if not index.exists():
             return
-        with open(index, "rb") as file:
-            file.seek(_GENERATION)
-            data = file.read()
+        generation, data = (whole := index.read_bytes())[:_GENERATION], whole[_GENERATION:]
         there = {_number(path) for path in self._slabs()}
         kept = b"".join(record for record in _records(data) if _HEADER.unpack_from(record)[1] in there)
-        if kept != data:
+        if kept != data or len(generation) < _GENERATION:
             temporary = index.with_suffix(".tmp")
             temporary.write_bytes(os.urandom(_GENERATION) + kept)
             os.replace(temporary, index)

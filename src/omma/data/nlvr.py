@@ -62,7 +62,8 @@ class Nlvr:
     """The examples of one split as samples, by index or in order.
 
     A sample shows three pictures (one a box), asks for the truth of the statement, and answers "true" or "false". Its
-    ``meta`` holds label, example_id, permutation, directory, cluster (equal for the examples that were written together) and kind.
+    ``meta`` holds label, example_id, permutation, directory, cluster (equal for the examples that were written
+    together) and kind.
 
     Args:
         folder: where ``<split>.jsonl`` and ``<split>.tar`` lie.

@@ -151,7 +151,7 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
     for result in sorted(results, key=lambda result: result.id):
         groups[result.world, result.split].append(result)
     cells, averaged = [], defaultdict(list)
-    for (world, split), members in sorted(groups.items()):
+    for (_, split), members in sorted(groups.items()):
         cells.append(_cell(members, None, seed))
         for kind in sorted({member.kind for member in members}):
             cells.append(_cell([member for member in members if member.kind == kind], kind, seed))

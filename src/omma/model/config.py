@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import AutoConfig, PretrainedConfig
 
 from omma.parts.backbones import BACKBONES
+from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.parts.weights import architecture
+
+SLOTS: dict[str, Registry[Any]] = {
+    "resolution": RESOLUTIONS,
+    "encoder": ENCODERS,
+    "projector": PROJECTORS,
+    "backbone": BACKBONES,
+}
+"""What a vision-language model is made of, and where each part is found."""
 
 
 class OmmaConfig(PretrainedConfig):
@@ -24,7 +34,7 @@ class OmmaConfig(PretrainedConfig):
     """
 
     model_type = "omma"
-    sub_configs = {"text_config": AutoConfig}
+    sub_configs: ClassVar[dict[str, Any]] = {"text_config": AutoConfig}
 
     def __init__(
         self,
@@ -62,8 +72,6 @@ class OmmaConfig(PretrainedConfig):
         }
         encoder_data = encoder.to_dict()
         if encoder_data.get("weights") is not None:
-            from omma.parts.weights import architecture
-
             settings = architecture(encoder.architecture, encoder.weights, where="model.encoder")
             settings = getattr(settings, "vision_config", settings)
             encoder_data |= {"architecture": _plain(settings), "weights": None}
@@ -82,17 +90,11 @@ class OmmaConfig(PretrainedConfig):
 
     def parts(self) -> dict[str, Any]:
         """The typed part configs by slot."""
-        return {
-            "resolution": RESOLUTIONS.parse(self.resolution, where="resolution"),
-            "encoder": ENCODERS.parse(self.encoder, where="encoder"),
-            "projector": PROJECTORS.parse(self.projector, where="projector"),
-            "backbone": BACKBONES.parse(self.backbone, where="backbone"),
-        }
+        return {slot: registry.parse(getattr(self, slot), where=slot) for slot, registry in SLOTS.items()}
 
 
 def _plain(settings: PretrainedConfig) -> dict[str, Any]:
     """A `transformers` config as the shortest plain data that makes it again."""
-    data = settings.to_diff_dict()
-    return {k: v for k, v in data.items() if k not in ("transformers_version", "architectures", "_name_or_path", "dtype")} | {
-        "model_type": settings.model_type
-    }
+    history = ("transformers_version", "architectures", "_name_or_path", "dtype")
+    data = {key: value for key, value in settings.to_diff_dict().items() if key not in history}
+    return data | {"model_type": settings.model_type}

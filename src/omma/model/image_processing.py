@@ -37,7 +37,7 @@ class OmmaImageProcessor(BaseImageProcessor):
         resolution, encoder, projector: part configs as plain data, as in `OmmaConfig`.
     """
 
-    model_input_names = ["pixel_values"]  # noqa: RUF012 - the base class declares it so
+    model_input_names = ["pixel_values"]
 
     def __init__(
         self,

@@ -130,6 +130,9 @@ class Registry(Generic[P]):
                 point.load()
 
 
+LONGEST_FOUND = 160
+"""Characters of what was found that a complaint quotes."""
+
 BAD_PART = "bad_part"
 """Type of the pydantic error for a field that holds a part whose own data are at fault."""
 
@@ -175,7 +178,10 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
                 f"recipe field {field}", expected="a known field", found=repr(name), remedy=nearest(name, allowed)
             ) from None
         found = "nothing" if first["type"] == "missing" else repr(first["input"])
-        expected = first["msg"][0].lower() + first["msg"][1:]
+        if len(found) > LONGEST_FOUND:
+            found = f"{found[:LONGEST_FOUND]} ..."
+        message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+        expected = message[0].lower() + message[1:]
         raise BadInput(f"recipe field {field}", expected=expected, found=found, remedy="correct it") from None
 
 

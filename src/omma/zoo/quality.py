@@ -14,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from omma.data.playground import WORLDS
 from omma.data.sample import Sample, user
 from omma.evaluation import Item, evaluate, judged, score
+from omma.evaluation.conditions import Condition
 from omma.model.composition import load_tokenizer
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
@@ -29,7 +30,7 @@ SPLITS = ("fresh", "compositional")
 class WordsAnswerer:
     """Answers prompts without pictures by a language model alone (an `omma.evaluation.Answerer`): greedy, left-padded."""
 
-    def __init__(self, model: PreTrainedModel, renderer: Renderer, tokenizer: object, max_new_tokens: int = 24) -> None:
+    def __init__(self, model: PreTrainedModel, renderer: Renderer, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int = 24) -> None:
         self.model, self.renderer, self.tokenizer, self.max_new_tokens = model, renderer, tokenizer, max_new_tokens
 
     @torch.inference_mode()
@@ -65,11 +66,15 @@ def main(directory: Path, scenes: int = 60) -> None:
     tokenizer = load_tokenizer(str(directory.resolve()), where="directory")
     answerer = WordsAnswerer(model, Renderer(tokenizer, template_named("vicuna-v1"), system=""), tokenizer)
     items = [item for world in WORLDS.names() for split in SPLITS for item in described(world, split, scenes)]
-    conditions = ("sighted",)
+    conditions: tuple[Condition, ...] = ("sighted",)
     predictions = evaluate(answerer, items, conditions=conditions, batch_size=128)
     scores = score(judged(items, predictions, conditions))
-    for cell in [*scores.averages, *scores.cells]:
-        print(cell)
+    print("| world | split | questions | accuracy | 95% interval |")
+    print("| --- | --- | --- | --- | --- |")
+    for cell in scores.cells:
+        if cell.kind is None:
+            right = cell.accuracy
+            print(f"| {cell.world} | {cell.split} | {cell.items} | {right.value:.3f} | {right.low:.3f} to {right.high:.3f} |")
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def test_rows_lists_tallies_and_stories_follow_from_the_description() -> None:
                     "lookup": "yes" if limit and limit[0] in numbers else "no",
                 }[q.kind]
             elif family == "tally":
-                have = {w: n for w, n in ((m[1], int(m[2])) for m in re.finditer(r"([a-z]+)(?: has)? (\d+)", said))}
+                have = {m[1]: int(m[2]) for m in re.finditer(r"([a-z]+)(?: has)? (\d+)", said)}
                 named = [w for w in re.findall("[a-z]+", text) if w in have]
                 if q.kind == "most":
                     expected = (max if "most" in text else min)(have, key=lambda w: have[w])

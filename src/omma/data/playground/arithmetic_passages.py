@@ -71,7 +71,7 @@ def word_list(rng: random.Random) -> Passage:
         Question(
             rng.choice((f"how often is {w} in the list?", f"how many times does the list say {w}?")), str(n), "count"
         )
-        for w, n in dict(((target, number), (other, words.count(other)))).items()
+        for w, n in {target: number, other: words.count(other)}.items()
     ]
     questions += [
         Question(rng.choice(("how many words are in the list?", "how long is the list?")), str(len(words)), "count"),

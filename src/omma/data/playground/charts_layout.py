@@ -209,11 +209,11 @@ def _pie(table: Table, style: Style, rng: random.Random) -> Figure | None:
     hole = rng.choice((0.0, 0.0, 0.0, 0.42))
     pie = Pie(x, y, radius, rng.choice((0.0, rng.uniform(0, 360))), table.values, colors, edge, hole)
     for (begin, end), name, value, color in zip(pie.angles(), table.names, table.values, colors, strict=True):
-        middle = (begin + end) / 2
+        direction = (begin + end) / 2
         if not style.legend:
-            texts.append(_around(pie, middle, name, style, size))
+            texts.append(_around(pie, direction, name, style, size))
         if style.labelled:
-            inside = pie.point(middle, (1 + hole) / 2 if hole else 0.68)
+            inside = pie.point(direction, (1 + hole) / 2 if hole else 0.68)
             digits = _DIGITS_ON_DARK if sum(color) < _DARK_SUM else _DIGITS_ON_LIGHT
             texts.append(_put(style, str(value), round(inside[0]), round(inside[1]), _least(style), "mm", digits))
     figure = Figure(

@@ -164,15 +164,15 @@ def sample_table(kind: ChartKind, rng: random.Random, *, held_out: bool) -> Tabl
 
 
 def _sample(kind: ChartKind, rng: random.Random, *, family: Family | None, shared_color: str | None) -> Table:
-    family = family or rng.choice(sorted(FAMILIES))
+    chosen: Family = family if family is not None else rng.choice(sorted(FAMILIES))
     n = rng.choices((2, 3, 4, 5), (3, 3, 3, 3) if kind == "pie" else (0, 3, 4, 5))[0]
-    names = _names(family, n, _LETTERS[n] if kind in ("vertical", "line") else 6, rng)
+    names = _names(chosen, n, _LETTERS[n] if kind in ("vertical", "line") else 6, rng)
     shared = kind == "line" or (kind != "pie" and (shared_color is not None or rng.random() < 0.4))
     one = (shared_color or rng.choice(list(COLORS)),)
     colors = one * n if shared else tuple(rng.sample(list(COLORS), n))
     values = _shares(n, rng) if kind == "pie" else _values(n, rng)
     title = rng.choice(TITLES) if rng.random() < 0.5 else ""
-    return Table(kind, title, family, names, values, colors, shared)
+    return Table(kind, title, chosen, names, values, colors, shared)
 
 
 def _names(family: Family, n: int, letters: int, rng: random.Random) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from dataclasses import dataclass, field
 
@@ -177,7 +178,7 @@ def journey_questions(
         if held or rng.random() < 0.15:
             ask.append(Question(f"how many things is {person} carrying?", str(len(held)), "how_many"))
         mine = [e for e in world.events if e[1] == person]
-        for one, two in zip(mine, mine[1:], strict=False):
+        for one, two in itertools.pairwise(mine):
             if one[0] == "go" and mine.count(one) == 1 and two[0] == "take":
                 text = f"what did {person} take after going to the {one[2]}?"
                 ask.append(Question(text, names[two[2]], "after"))

@@ -59,7 +59,7 @@ def fill(template: str, subject: str, answer: str) -> str:
 
 def _table(text: str) -> dict[str, str]:
     """ "a: b, c: d" as a dictionary."""
-    return dict((key.strip(), value.strip()) for key, value in (pair.split(":") for pair in text.split(",")))
+    return {key.strip(): value.strip() for key, value in (pair.split(":") for pair in text.split(","))}
 
 
 def _both(text: str) -> dict[str, str]:

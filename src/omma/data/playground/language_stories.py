@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from omma.data.playground.base import Question
@@ -265,7 +266,7 @@ def ranking(rng: random.Random) -> Passage:
     up, down, top, bottom = rng.choice(_SCALES)
     sentences = [
         f"{a} is {up} than {b}." if rng.random() < 0.6 else f"{b} is {down} than {a}."
-        for a, b in zip(people, people[1:], strict=False)
+        for a, b in itertools.pairwise(people)
     ]
     rng.shuffle(sentences)
     i, j = sorted(rng.sample(range(len(people)), 2))

@@ -124,7 +124,8 @@ def doubts(results: Results) -> list[str]:
         widest = max(kinds, key=lambda cell: cell.accuracy.high - cell.accuracy.low)
         found.append(
             f"The widest interval is {_name(widest)}: {span(widest.accuracy)} %, from {_counted(widest.items, 'question')} "
-            f"about {_counted(widest.pictures, _nouns(results).get(widest.world, 'picture'))}. Differences smaller than the intervals are not resolved."
+            f"about {_counted(widest.pictures, _nouns(results).get(widest.world, 'picture'))}. "
+            "Differences smaller than the intervals are not resolved."
         )
     unseen = [cell for cell in kinds if cell.gain and cell.gain.low <= 0]
     if unseen:

@@ -1,0 +1,92 @@
+"""Sources: samples by index."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from omma.data.sample import Role, Sample
+from omma.data.sources import SOURCES, Source
+from omma.errors import BadInput
+
+
+def source(**config: Any) -> Source:
+    return SOURCES.parse(config, where="source").build()
+
+
+@pytest.fixture(scope="module")
+def nlvr(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six examples in three directories."""
+    folder = tmp_path_factory.mktemp("nlvr")
+    lines = []
+    with tarfile.open(folder / "train.tar", "w") as tar:
+        for i in range(6):
+            name = f"train-{i}-0.png"
+            Image.new("RGB", (400, 100)).save(folder / name)
+            tar.add(folder / name, name)
+            lines.append({"id": f"{i}-0", "example_id": f"{i}", "permutation": 0, "image": name, "sentence": "There is a box.",
+                          "label": bool(i % 2), "directory": str(i // 2)})
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return folder
+
+
+def test_nlvr_folds(nlvr: Path) -> None:
+    whole = source(type="nlvr", folder=nlvr)
+    fold = source(type="nlvr", folder=nlvr, directories=[1])
+    rest = source(type="nlvr", folder=nlvr, except_directories=[1])
+    ids = [{one.sample(i).id for i in range(one.length or 0)} for one in (whole, fold, rest)]
+    assert ids[1] == {"2-0", "3-0"} and ids[1] | ids[2] == ids[0] and not ids[1] & ids[2]
+
+
+def test_nlvr_folds_take_one_side(nlvr: Path) -> None:
+    with pytest.raises(BadInput, match="directories or except_directories, not both"):
+        source(type="nlvr", folder=nlvr, directories=[1], except_directories=[2])
+    with pytest.raises(BadInput, match="some but not all of 0 to 2"):
+        source(type="nlvr", folder=nlvr, directories=[7])
+
+
+def test_nlvr_orders_are_drawn_anew_every_epoch(nlvr: Path) -> None:
+    shuffled = source(type="nlvr", folder=nlvr, box_orders="random")
+    orders = [[tuple(shuffled.sample(i, epoch=epoch).meta["box_order"]) for i in range(6)] for epoch in range(30)]
+    assert orders[3] == [tuple(shuffled.sample(i, epoch=3).meta["box_order"]) for i in range(6)]
+    assert len(Counter(order for epoch in orders for order in epoch)) == 6
+    assert len({tuple(epoch) for epoch in orders}) > 20
+    assert {tuple(source(type="nlvr", folder=nlvr).sample(0, epoch=e).meta["box_order"]) for e in range(9)} == {(0, 1, 2)}
+
+
+def roles(sample: Sample) -> list[Role]:
+    return [turn.role for turn in sample.turns]
+
+
+@pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels"])
+def test_playground_tasks(world: str) -> None:
+    for task in ("caption", "describe", "questions", "words", "text"):
+        sample = source(type="playground", world=world, task=task, turns=3).sample(5)
+        assert sample == source(type="playground", world=world, task=task, turns=3).sample(5, epoch=2)
+        assert roles(sample)[-1] is Role.ASSISTANT
+        if task in ("words", "text"):
+            assert not sample.images
+        if task in ("questions", "words"):
+            assert 1 <= len(sample.turns) // 2 <= 3
+            assert roles(sample) == [Role.USER, Role.ASSISTANT] * (len(sample.turns) // 2)
+
+
+def test_playground_windows() -> None:
+    window = source(type="playground", world="shapes", first=7, count=2)
+    assert window.length == 2
+    assert window.sample(1).id == source(type="playground", world="shapes").sample(8).id
+
+
+def test_llava_json(tmp_path: Path) -> None:
+    said = [{"from": "human", "value": "Hello?"}, {"from": "gpt", "value": "Yes."}]
+    (tmp_path / "data.json").write_text(json.dumps([{"id": "a", "conversations": said}, {"id": "b"}]))
+    records = source(type="llava-json", json_file=tmp_path / "data.json", images=tmp_path)
+    assert records.length == 2 and records.sample(0).id == "a"
+    with pytest.raises(BadInput, match="record 1"):
+        records.sample(1)

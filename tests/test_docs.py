@@ -1,0 +1,191 @@
+"""What the documentation says is true: commands parse or run, recipes load, and no field is missing or misquoted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from PIL import Image
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+from typer.main import get_command
+from typer.testing import CliRunner
+
+import omma.recipe as recipes
+from omma.cli import app
+from omma.data.playground import SPLITS, WORLDS
+from omma.objectives import OBJECTIVES
+from omma.parts.backbones import BACKBONES
+from omma.parts.encoders import ENCODERS
+from omma.parts.projectors import PROJECTORS
+from omma.parts.resolution import RESOLUTIONS
+from omma.recipe import load_recipe, recipe_names, recipe_sizes
+from omma.training.run import train
+from toy_training import toy_recipe
+
+ROOT = Path(__file__).parents[1]
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
+QUICK = ("omma recipes", "omma show llava-1.5 --size paper")
+REGISTRIES = {
+    "Resolution": RESOLUTIONS,
+    "Encoder": ENCODERS,
+    "Projector": PROJECTORS,
+    "Backbone": BACKBONES,
+    "Objective": OBJECTIVES,
+    "Source": recipes.SOURCES,
+}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGES[page], re.MULTILINE | re.DOTALL)
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """(page, command) of every line of a console block that calls omma."""
+    for page in PAGES:
+        for block in blocks(page, "console"):
+            for line in block.splitlines():
+                command = line.split("#")[0].rpartition("|")[2].strip()
+                if command.startswith("omma "):
+                    yield page, command
+
+
+@pytest.mark.parametrize(("page", "command"), sorted(set(commands())))
+def test_commands_parse(page: str, command: str) -> None:
+    group: Any = get_command(app)
+    name, *arguments = shlex.split(command)[1:]
+    context = group.make_context("omma", [name, *arguments])
+    assert name in group.commands, f"{page}: {command}"
+    parsed = group.commands[name].make_context(name, arguments, parent=context)
+    assert all("=" in override for override in parsed.params.get("overrides") or [])
+    recipe = parsed.params.get("recipe")
+    if recipe is not None and not recipe.endswith(".yaml"):
+        load_recipe(recipe, parsed.params.get("size", "small"), parsed.params.get("overrides") or [])
+
+
+@pytest.mark.parametrize("command", QUICK)
+def test_quick_commands_run(command: str) -> None:
+    assert command in {found for _, found in commands()}
+    result = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_recipes_in_the_documentation_load(page: str, tmp_path: Path) -> None:
+    for block in blocks(page, "yaml"):
+        data = yaml.safe_load(block)
+        if "name" not in data:
+            data = {"base": "llava-1.5", "name": "mixed", "stages": {"instruct": data}}
+        path = tmp_path / "recipe.yaml"
+        path.write_text(yaml.safe_dump(data))
+        load_recipe(str(path), "debug")
+
+
+@pytest.mark.parametrize(("name", "size"), [(name, size) for name in recipe_names() for size in recipe_sizes(name)])
+def test_every_recipe_loads_at_each_of_its_sizes(name: str, size: str) -> None:
+    recipe = load_recipe(name, size)
+    assert recipe.name == name
+    assert recipe.about.endswith(".")
+    assert recipe.stages
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_a_resolved_recipe_is_a_recipe_again(name: str, tmp_path: Path) -> None:
+    recipe = load_recipe(name, "debug")
+    (tmp_path / "again.yaml").write_text(recipe.to_yaml())
+    assert load_recipe(str(tmp_path / "again.yaml"), "debug") == recipe
+
+
+def test_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    train(toy_recipe(), tmp_path / "runs" / "demo")
+    Image.new("RGB", (40, 30), "green").save("picture.png")
+    (code,) = blocks("README.md", "python")
+    exec(compile(code, "README.md", "exec"), {})
+    first, second = capsys.readouterr().out.rstrip("\n").split("\n")[-2:]
+    assert first.strip() == second.strip() != ""
+
+
+def test_python_in_the_playground_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks("docs/playground.md", "python")
+    exec(compile(code, "docs/playground.md", "exec"), {})
+    assert Image.open("seven.png").size[0] <= 128
+    assert capsys.readouterr().out
+
+
+def test_links_lead_somewhere() -> None:
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text):
+            if not target.startswith(("http://", "https://")):
+                assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
+        for anchor in re.findall(r"\]\(#([^)]*)\)", text):
+            headings = [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in re.findall(r"^#+ (.*)$", text, re.M)]
+            assert anchor in headings, f"{page}: #{anchor}"
+
+
+def section(heading: str) -> dict[str, str]:
+    """The table under a heading of docs/recipes.md: field -> what stands as its default."""
+    match = re.search(rf"^### {re.escape(heading)}\n(.*?)(?=^##|\Z)", PAGES["docs/recipes.md"], re.MULTILINE | re.DOTALL)
+    assert match, f"docs/recipes.md has no section {heading!r}"
+    return dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", match[1], re.MULTILINE))
+
+
+def documented(model: type[BaseModel], heading: str) -> None:
+    """The table has exactly the model's fields, with their defaults."""
+    table = section(heading)
+    fields = {name: field for name, field in model.model_fields.items() if (model, name) != (recipes.Recipe, "size")}
+    assert list(table) == list(fields), f"docs/recipes.md, section {heading!r}: fields that are not the code's"
+    for name, field in fields.items():
+        if field.is_required():
+            expected = "required"
+        elif isinstance(field.default, BaseModel):
+            expected = "as below"
+        else:
+            default = yaml.safe_load(table[name].strip("`"))
+            assert default == to_jsonable_python(field.default), f"section {heading!r}, default of {name}"
+            continue
+        assert table[name] == expected, f"section {heading!r}, default of {name}"
+
+
+@pytest.mark.parametrize(
+    ("heading", "model"),
+    [
+        ("Recipe", recipes.Recipe),
+        ("model", recipes.ModelRecipe),
+        ("A stage", recipes.StageRecipe),
+        ("data", recipes.WeightedSource),
+        ("learn", recipes.Rate),
+        ("optimizer", recipes.Optimizer),
+        ("schedule", recipes.Schedule),
+        ("lora", recipes.Lora),
+        ("evaluation", recipes.EvaluationRecipe),
+        ("A benchmark", recipes.Benchmark),
+    ],
+)
+def test_recipes_page_has_every_field(heading: str, model: type[BaseModel]) -> None:
+    documented(model, heading)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in REGISTRIES for name in REGISTRIES[kind].names()])
+def test_recipes_page_has_every_field_of_every_part(kind: str, name: str) -> None:
+    config = REGISTRIES[kind].get(name, where="docs").Config
+    if kind == "Resolution":  # they share one table
+        assert f"`{name}`" in PAGES["docs/recipes.md"]
+        documented(config, "Resolutions")
+    else:
+        documented(config, f"{kind} `{name}`")
+
+
+def test_architecture_and_playground_pages_name_every_part() -> None:
+    for registry in (*REGISTRIES.values(), WORLDS):
+        for name in registry.names():
+            assert f"`{name}`" in PAGES["docs/architecture.md"], name
+    for name in (*WORLDS.names(), *SPLITS):
+        assert f"| `{name}` |" in PAGES["docs/playground.md"], name
