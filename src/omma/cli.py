@@ -34,10 +34,17 @@ class Commands(TyperGroup):
         except OSError as error:
             from omma.training.checkpoint import is_full_disk
 
-            if not is_full_disk(error):
+            if is_full_disk(error):
+                place = error.filename or "the disk"
+                _complain(f"{place}: expected free space, found none; free some and run the same command again.")
+            elif "huggingface.co" in str(error):  # so says transformers that a name leads to no model
+                reason = str(error).strip().partition("\n")[0].rstrip(".")
+                _complain(
+                    "weights or tokenizer: expected a directory or a name that the model hub gives, "
+                    f"found that {reason[:1].lower()}{reason[1:]}; check the name and the connection."
+                )
+            else:
                 raise
-            place = error.filename or "the disk"
-            _complain(f"{place}: expected free space, found none; free some and run the same command again.")
             ctx.exit(OmmaError.exit_code)
 
 

@@ -157,3 +157,10 @@ def test_a_broken_checkpoint_is_named(command, tmp_path: Path, monkeypatch, one_
     (last / broken).write_bytes((last / broken).read_bytes()[:20])
     sentence = one_sentence(command("train", "llava-1.5", *DEBUG, *steps))
     assert broken in sentence
+
+
+def test_a_name_that_no_hub_gives(command, tmp_path: Path, monkeypatch, one_sentence) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    tokenizer = "model.backbone.tokenizer=nobody/nothing"
+    sentence = one_sentence(command("train", "llava-1.5", *DEBUG, tokenizer, "--out", tmp_path / "run"))
+    assert "nobody/nothing" in sentence or "hub" in sentence

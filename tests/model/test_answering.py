@@ -95,12 +95,15 @@ def test_features_in_memory_are_bounded(questions: list[Sample], monkeypatch: py
 
 def test_closing_a_stream_stops_the_model() -> None:
     answerer = _answerer()
-    answerer.max_new_tokens = 1500
+    answerer.max_new_tokens, answerer._stop_ids = 1500, []
+    steps = []
+    answerer.model.language_model.register_forward_hook(lambda *passed: steps.append(1))
     before = threading.active_count()
     stream = answerer.stream((user("Tell me everything"),))
     next(stream)
     stream.close()
     assert threading.active_count() == before
+    assert 1 <= len(steps) < 1500
 
 
 def test_an_error_while_streaming_arrives_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

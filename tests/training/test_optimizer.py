@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import Any
 
@@ -147,7 +146,7 @@ def test_schedules(shape: Any, warmup: float, final: float, decay: float, steps:
     assert all(0 <= f <= 1 for f in factors)
     assert factors[0] > 0, "the first step is not wasted"
     top = factors.index(max(factors))
-    assert all(a <= b + 1e-12 for a, b in itertools.pairwise(factors))
+    assert all(a <= b + 1e-12 for a, b in zip(factors[:top], factors[1 : top + 1], strict=True))
     assert all(a >= b - 1e-12 for a, b in zip(factors[top:], factors[top + 1 :], strict=False))
 
 

@@ -111,6 +111,7 @@ class Captioning(PictureTextObjective):
         assert model.encoder is not None
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
         vision = model.encoder.model.config
+        self.norm = nn.LayerNorm(vision.hidden_size)
         self.picture_number = nn.Embedding(MOST_PICTURES, vision.hidden_size)
         nn.init.normal_(self.picture_number.weight, std=0.02)
         self.decoder = GPT2Model(
@@ -139,7 +140,7 @@ class Captioning(PictureTextObjective):
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
         # The last entry is the final output after the norm; taps count the hidden states before it.
         features, mask, number = per_sample(hidden[:-1][self.config.tap], view_counts)
-        features = features + self.picture_number(number)
+        features = self.norm(features) + self.picture_number(number)
         states = self.decoder(
             input_ids=own["ids"],
             encoder_hidden_states=features,

@@ -25,7 +25,7 @@ class StepLog:
         lines = directory / "log.jsonl"
         for path in (lines, self._bad):
             _drop(path, stage, start)
-        self._lines = open(lines, "a", encoding="utf-8")
+        self._lines = open(lines, "a", encoding="utf-8")  # noqa: SIM115 - open as long as the stage runs
         self._board = SummaryWriter(str(directory / "tensorboard" / stage), purge_step=start)
 
     def write(self, step: int, values: Mapping[str, float], tokens_per_second: float) -> None:

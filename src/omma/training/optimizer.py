@@ -58,7 +58,7 @@ class MasterOptimizer:
             parameter.data = rounded
             parameter.requires_grad_(name in learning)
         self.clip = settings.clip
-        self.optimizers = _optimizers(groups, self.masters, settings)
+        self.optimizers = _optimizers(groups, self.masters, settings, hidden=_hidden_matrices(module))
 
     def accumulate(self) -> None:
         """Move the module's gradients into the float32 copies."""
@@ -132,16 +132,26 @@ class MasterOptimizer:
         return [(names[id(p)], p) for group in optimizer.param_groups for p in group["params"]]
 
 
-def _optimizers(groups: list[Group], masters: dict[str, Tensor], settings: Optimizer) -> list[torch.optim.Optimizer]:
+def _hidden_matrices(module: nn.Module) -> set[str]:
+    """Paths of the matrices between hidden layers, which Muon is for; not tables that are looked up, nor output heads."""
+    tables = {f"{path}.weight" for path, owner in module.named_modules() if isinstance(owner, nn.Embedding)}
+    return {
+        name
+        for name, parameter in module.named_parameters()
+        if parameter.ndim == 2 and name not in tables and not name.endswith("lm_head.weight")
+    }
+
+
+def _optimizers(
+    groups: list[Group], masters: dict[str, Tensor], settings: Optimizer, *, hidden: set[str]
+) -> list[torch.optim.Optimizer]:
     matrices: list[dict[str, Any]] = []
     others: list[dict[str, Any]] = []
     for group in groups:
         for name in group.names:
             master = masters[name]
-            # Muon is for the matrices of hidden layers; embeddings, heads and vectors stay with AdamW.
-            hidden = master.ndim == 2 and not any(w in name for w in ("embed", "wte", "wpe", "lm_head", "probe"))
             decay = settings.weight_decay if master.ndim > 1 else 0.0
-            target = matrices if settings.type == "muon" and hidden else others
+            target = matrices if settings.type == "muon" and name in hidden else others
             target.append({"params": [master], "rate": group.rate, "weight_decay": decay})
     optimizers: list[torch.optim.Optimizer] = []
     if others:

@@ -30,7 +30,13 @@ SPLITS = ("fresh", "compositional")
 class WordsAnswerer:
     """Answers prompts without pictures by a language model alone (an `omma.evaluation.Answerer`): greedy, left-padded."""
 
-    def __init__(self, model: PreTrainedModel, renderer: Renderer, tokenizer: PreTrainedTokenizerBase, max_new_tokens: int = 24) -> None:
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        renderer: Renderer,
+        tokenizer: PreTrainedTokenizerBase,
+        max_new_tokens: int = 24,
+    ) -> None:
         self.model, self.renderer, self.tokenizer, self.max_new_tokens = model, renderer, tokenizer, max_new_tokens
 
     @torch.inference_mode()

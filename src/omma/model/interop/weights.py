@@ -75,7 +75,7 @@ class Weights:
         for shard in _shards(directory):
             try:
                 with safe_open(shard, framework="pt") as file:
-                    for name in file.keys():
+                    for name in file.keys():  # noqa: SIM118 - no mapping
                         view = file.get_slice(name)
                         self._add(name, Stored(shard, tuple(view.get_shape()), view.get_dtype()))
             except (OSError, SafetensorError) as error:

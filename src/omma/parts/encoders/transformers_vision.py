@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import torch
 from pydantic import model_validator
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModel
 
 from omma.errors import BadInput
@@ -33,6 +34,8 @@ class TransformersEncoder(Encoder):
         cls: Literal["drop", "keep", "none"] = "drop"
         """What to do with a leading CLS feature: drop it, keep it, or "none" if the model has none."""
         normalization: Literal["clip", "imagenet", "half"] = "clip"
+        positions: Literal["own", "sincos2d"] = "own"
+        """Where learned position embeddings start if no weights are loaded: the model's own, or two-dimensional waves."""
 
         @model_validator(mode="after")
         def _known(self) -> TransformersEncoder.Config:
@@ -50,6 +53,8 @@ class TransformersEncoder(Encoder):
             self.model = AutoModel.from_pretrained(source, config=settings, dtype=torch.float32)
         else:
             self.model = AutoModel.from_config(settings)
+            if config.positions == "sincos2d":
+                _start_positions(self.model)
         self.width = settings.hidden_size
         self.mean, self.std = NORMALIZATIONS[config.normalization]
         blocks = settings.num_hidden_layers
@@ -69,3 +74,30 @@ class TransformersEncoder(Encoder):
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         hidden = self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap]
         return hidden[:, 1:] if self.config.cls == "drop" else hidden
+
+
+def _start_positions(model: nn.Module) -> None:
+    """Start learned positions as two-dimensional sine and cosine waves (arXiv 2205.01580, section 2).
+
+    The usual start is an order of magnitude below the pixels, and a short training spends itself on finding out where
+    things are.
+    """
+    name, table = next(
+        (name, module)
+        for name, module in model.named_modules()
+        if name.endswith("position_embedding") and isinstance(module, nn.Embedding)
+    )
+    patches, width = table.weight.shape
+    side = math.isqrt(patches)
+    if side * side != patches or width % 4:
+        raise BadInput(
+            "model.encoder.positions",
+            expected="a square grid of positions and a width that four divides for sincos2d",
+            found=f"{name} of shape {tuple(table.weight.shape)}",
+            remedy='use "own"',
+        )
+    frequency = 10_000 ** -(torch.arange(width // 4) / (width // 4 - 1))
+    waves = torch.arange(side)[:, None] * frequency
+    rows, columns = waves.repeat_interleave(side, 0), waves.repeat(side, 1)
+    with torch.no_grad():
+        table.weight.copy_(torch.cat([columns.sin(), columns.cos(), rows.sin(), rows.cos()], dim=1))
