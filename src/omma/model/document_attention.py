@@ -132,10 +132,19 @@ AttentionInterface.register(NAME, document_attention)
 
 @contextmanager
 def attending_documents(model: PreTrainedModel) -> Iterator[None]:
-    """The language model with document attention inside the block: pass it ``documents`` as a keyword."""
+    """Document attention inside the block, for a language model that knows the attention interface of `transformers`.
+
+    Inside, `attends_documents` tells whether it is on; every forward pass is then given ``documents``.
+    """
     before = model.config._attn_implementation
-    model.config._attn_implementation = NAME
+    if model._supports_attention_backend:
+        model.config._attn_implementation = NAME
     try:
         yield
     finally:
         model.config._attn_implementation = before
+
+
+def attends_documents(model: PreTrainedModel) -> bool:
+    """Whether the language model is inside `attending_documents`."""
+    return model.config._attn_implementation == NAME

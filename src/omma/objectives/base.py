@@ -11,6 +11,7 @@ The loop divides, so the gradient does not depend on how a step is cut into micr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -64,6 +65,10 @@ class Objective(Part, nn.Module):
 
     class Config(PartConfig):
         pass
+
+    def running(self) -> AbstractContextManager[None]:
+        """The state that the model has to be in while this objective trains it; nothing in particular by default."""
+        return nullcontext()
 
     def collator(self) -> Collator:
         """The half that runs in workers."""

@@ -8,6 +8,7 @@ the attention description. A frozen encoder's features come from the cache where
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,7 @@ from omma.data.sample import ImageSource, Sample
 from omma.errors import BadInput
 from omma.model.attention import PADDING, AttentionPlan
 from omma.model.composition import Composition
+from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.modeling import decoder_hidden, target_losses
 from omma.model.pixels import views_uint8
 from omma.model.segments import IGNORE, Rendered, Renderer
@@ -147,6 +149,9 @@ class LanguageModeling(Objective):
     def model(self) -> Composition:
         return self._model[0]
 
+    def running(self) -> AbstractContextManager[None]:
+        return attending_documents(self.model.language_model)
+
     def collator(self) -> LanguageModelingCollator:
         model, config = self.model, self.config
         return LanguageModelingCollator(
@@ -178,11 +183,12 @@ class LanguageModeling(Objective):
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         model = self.model
         plan = AttentionPlan.causal(batch["document"])
+        if attends_documents(model.language_model):
+            attention: dict[str, Any] = {"documents": Documents.of(plan)}
+        else:
+            attention = {"attention_mask": plan.dense()}
         hidden = decoder_hidden(
-            model.language_model,
-            inputs_embeds=model.embed(batch),
-            attention_mask=plan.dense(),
-            position_ids=plan.positions(),
+            model.language_model, inputs_embeds=model.embed(batch), position_ids=plan.positions(), **attention
         )[:, :-1]
         learned = batch["labels"][:, 1:] != IGNORE
         losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}

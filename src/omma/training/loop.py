@@ -161,7 +161,7 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
     dataset = StepDataset(mixture, objective.collator(), recipe.batch, steps)
     log = StepLog(run.directory, run.name, done)
     speed = Speed()
-    with Interruption() as interruption:
+    with Interruption() as interruption, objective.running():
         try:
             stream = stream_steps(dataset, done, run.workers)
             while done < steps:
