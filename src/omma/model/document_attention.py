@@ -109,7 +109,6 @@ def document_attention(
 ) -> tuple[Tensor, None]:
     """An attention function of `transformers`; keys and values may have fewer heads. Returns [B, L, H, D]."""
     rows, _, length, _ = query_BHLD.shape
-    repeat = query_BHLD.shape[1] // key_BHLD.shape[1]
     sizes = [count * longest for count, longest in documents.shapes]
     query, key, value = (
         _Gather.apply(t.transpose(1, 2).flatten(0, 1), documents.index, documents.back).split(sizes)
@@ -118,12 +117,31 @@ def document_attention(
     outputs = []
     for shape, *bucket in zip(documents.shapes, query, key, value, strict=True):
         q, k, v = (t.unflatten(0, shape).transpose(1, 2) for t in bucket)
-        if repeat > 1:
-            k, v = k.repeat_interleave(repeat, dim=1), v.repeat_interleave(repeat, dim=1)
-        attended = F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling)
+        attend = _products if q.device.type == "cpu" and q.dtype == torch.bfloat16 else _fused
+        attended = attend(q, k, v, scaling or q.shape[-1] ** -0.5, dropout)
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
     packed = _Return.apply(torch.cat(outputs), documents.back)
     return packed.unflatten(0, (rows, length)), None
+
+
+def _fused(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float) -> Tensor:
+    return F.scaled_dot_product_attention(
+        query_BHLD, key_BHLD, value_BHLD, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=True
+    )
+
+
+def _products(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float) -> Tensor:
+    """Attention as two matrix products, which in bf16 on CPUs is two to four times as fast as the fused kernel.
+
+    Heads that share keys are laid one after another, as if they were more queries.
+    """
+    rows, heads, length, width = query_BHLD.shape
+    shared = key_BHLD.shape[1]
+    query = query_BHLD.reshape(rows * shared, -1, width)
+    key, value = (t.reshape(rows * shared, length, width) for t in (key_BHLD, value_BHLD))
+    later = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
+    scores = torch.baddbmm(later.repeat(heads // shared, 1), query, key.transpose(1, 2), alpha=scale)
+    return (F.dropout(scores.softmax(-1), dropout) @ value).view(rows, heads, length, width)
 
 
 # Under a name without a mask function, `transformers` builds no mask at all.

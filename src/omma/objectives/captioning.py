@@ -2,19 +2,22 @@
 
 It keeps in the features where things are and how many, which matching alone throws away (CapPa, arXiv 2306.07915; beside
 the sigmoid loss in SigLIP 2, 2502.14786, section 2.2). As in LocCa (2403.19596), whose decoder SigLIP 2 takes, a share of
-the samples is read out by place instead of as a caption: a box is given and what it holds is to be said (grounded
-captioning), or the other way round (referring). The decoder belongs to the objective and is not kept. It reads the layer
-that the vision-language model will tap.
+the samples is read out by place instead (grounded captioning): boxes are given one after another, and what each holds is
+to be said. LocCa writes boxes as tokens; ours are waves added to the tokens that speak of them, because a short training
+has no time to learn numbers first. The decoder belongs to the objective and is not kept. It reads the layer that the
+vision-language model will tap.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -28,20 +31,26 @@ from omma.objectives.picture_text import MOST_PICTURES, PictureTextObjective, pe
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 
+WAVES = 6
+"""Octaves in which a place is told, from the whole picture to a thirty-second of it."""
+
+Place = tuple[float, float, float, float]
+"""Centre and size (x, y, width, height) of a box, as shares of the view."""
+
 
 @dataclass
 class Written:
-    """What the decoder writes for one sample: its tokens, and which of them are learned."""
+    """What the decoder writes for one sample: its tokens, and the place that each of them speaks of."""
 
     ids: list[int]
-    learned: list[bool]
+    places: list[Place | None]
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def add(self, ids: list[int], *, learned: bool) -> None:
+    def add(self, ids: list[int], place: Place | None = None) -> None:
         self.ids += ids
-        self.learned += [learned] * len(ids)
+        self.places += [place] * len(ids)
 
 
 @dataclass
@@ -52,46 +61,59 @@ class CaptioningTerm:
     grounded: float
 
     def tokens(self, sample: Sample) -> Written:
-        written = Written([self.tokenizer.bos_token_id], [False])
+        written = Written([self.tokenizer.bos_token_id], [None])
         rng = random.Random(sample.id)
         boxes = [box for box in (*sample.boxes, *sample.words) if box.label]
         if boxes and rng.random() < self.grounded:
             self._by_place(written, sample, boxes, rng)
         else:
-            written.add(self._encoded(text_of(sample))[: self.max_tokens - 2], learned=True)
-        written.add([self.tokenizer.eos_token_id], learned=True)
+            written.add(self._encoded(text_of(sample))[: self.max_tokens - 2])
+        written.add([self.tokenizer.eos_token_id])
         return written
 
     def _by_place(self, written: Written, sample: Sample, boxes: list[Box], rng: random.Random) -> None:
-        """As many boxes as fit, in random order, each with its place given or asked for."""
+        """What is in as many boxes as fit, in random order."""
         left, top, right, bottom = self.resolution.plan(*sample.images[0].size).region_of(0)
+        width, height = right - left, bottom - top
         rng.shuffle(boxes)
         for box in boxes:
-            horizontal = [(x - left) / (right - left) for x in (box.left, box.right)]
-            vertical = [(y - top) / (bottom - top) for y in (box.top, box.bottom)]
-            corners = (horizontal[0], vertical[0], horizontal[1], vertical[1])
-            # Hundredths of the view: its patches are coarser.
-            place = self._encoded("".join(f"{min(99, max(0, int(100 * c))):02d}" for c in corners))
-            label = self._encoded(f" {box.label.lower()}")
-            between, end = self._encoded(":"), self._encoded(";")
-            if len(written) + len(place + between + label + end) >= self.max_tokens:
+            label = self._encoded(f" {box.label.lower()};")
+            if len(written) + len(label) >= self.max_tokens:
                 return
-            given = rng.random() < 0.5
-            first, second = (place, label) if given else (label, place)
-            written.add(first + between, learned=False)
-            written.add(second + end, learned=True)
+            center = (box.left + box.right) / 2 - left, (box.top + box.bottom) / 2 - top
+            extent = (box.right - box.left) / width, (box.bottom - box.top) / height
+            written.add(label, (center[0] / width, center[1] / height, *extent))
 
     def _encoded(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False)
 
     def collate(self, tokens: list[Written]) -> dict[str, np.ndarray]:
+        """``ids`` and ``labels`` [B, L]; ``places`` [B, L, 4] of the token that is to be written next, NaN for none."""
         longest = -(-max(map(len, tokens)) // 8) * 8
         ids = np.full((len(tokens), longest), self.tokenizer.pad_token_id, dtype=np.int64)
         labels = np.full((len(tokens), longest), IGNORE, dtype=np.int64)
-        for row, label, one in zip(ids, labels, tokens, strict=True):
-            row[: len(one)] = one.ids
-            label[: len(one) - 1] = np.where(one.learned[1:], one.ids[1:], IGNORE)
-        return {"ids": ids, "labels": labels}
+        places = np.full((len(tokens), longest, 4), np.nan, dtype=np.float32)
+        for row, one in enumerate(tokens):
+            ids[row, : len(one)] = one.ids
+            labels[row, : len(one) - 1] = one.ids[1:]
+            for position, place in enumerate(one.places[1:]):
+                if place is not None:
+                    places[row, position] = place
+        return {"ids": ids, "labels": labels, "places": places}
+
+
+class PlaceEmbedding(nn.Module):
+    """Places [..., 4] as vectors [..., width]; zero where there is none (NaN)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(4 * 2 * WAVES, width)
+
+    def forward(self, places: Tensor) -> Tensor:
+        there = ~places.isnan().any(-1, keepdim=True)
+        angles = places.nan_to_num()[..., None] * (math.pi * 2.0 ** torch.arange(WAVES, device=places.device))
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
+        return self.linear(waves.to(self.linear.weight.dtype)) * there
 
 
 @OBJECTIVES.register("captioning")
@@ -114,6 +136,7 @@ class Captioning(PictureTextObjective):
         self.norm = nn.LayerNorm(vision.hidden_size)
         self.picture_number = nn.Embedding(MOST_PICTURES, vision.hidden_size)
         nn.init.normal_(self.picture_number.weight, std=0.02)
+        self.place = PlaceEmbedding(vision.hidden_size)
         self.decoder = GPT2Model(
             GPT2Config(
                 vocab_size=len(self.tokenizer),
@@ -142,7 +165,7 @@ class Captioning(PictureTextObjective):
         features, mask, number = per_sample(hidden[:-1][self.config.tap], view_counts)
         features = self.norm(features) + self.picture_number(number)
         states = self.decoder(
-            input_ids=own["ids"],
+            inputs_embeds=self.decoder.wte(own["ids"]) + self.place(own["places"]),
             encoder_hidden_states=features,
             encoder_attention_mask=None if bool(mask.all()) else mask.to(features.dtype),
             use_cache=False,

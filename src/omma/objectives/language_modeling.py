@@ -130,7 +130,7 @@ def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
 @OBJECTIVES.register("language-modeling")
 class LanguageModeling(Objective):
     class Config(PartConfig):
-        row_tokens: int = Field(default=512, ge=16)
+        row_tokens: int = Field(default=2048, ge=16)
         """Length of packed rows; a longer sample gets a row of its own."""
         micro_tokens: int = Field(default=4096, ge=16)
         """Tokens per micro-batch, padding included: what bounds memory."""
