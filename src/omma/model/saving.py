@@ -28,7 +28,9 @@ def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype)
     if model.vlm is None:
         part = model.language_model if model.language_model is not None else model.encoder.model  # type: ignore[union-attr]
         part.config.dtype = dtype
-        part.save_pretrained(directory, state_dict={k: v.to(dtype) for k, v in part.state_dict().items()})
+        tied = set(part.all_tied_weights_keys)
+        tensors = {name: tensor.to(dtype) for name, tensor in part.state_dict().items() if name not in tied}
+        part.save_pretrained(directory, state_dict=tensors)
     else:
         _save_vlm(model, directory, dtype)
     if model.tokenizer is not None:
