@@ -3,8 +3,9 @@
 It keeps in the features where things are and how many, which matching alone throws away (CapPa, arXiv 2306.07915; beside
 the sigmoid loss in SigLIP 2, 2502.14786, section 2.2). As in LocCa (2403.19596), whose decoder SigLIP 2 takes, a share of
 the samples is read out by place instead (grounded captioning): boxes are given one after another, and what each holds is
-to be said. LocCa writes boxes as tokens; ours are waves added to the tokens that speak of them, because a short training
-has no time to learn numbers first. The decoder belongs to the objective and is not kept. It reads the layer that the
+to be said. LocCa writes boxes as tokens; ours are waves added to the tokens that speak of them, which then see only the
+features inside: a short training has no time to learn numbers, and where to look, before it learns what is there. The
+decoder belongs to the objective and is not kept. It reads the layer that the
 vision-language model will tap.
 """
 
@@ -116,6 +117,20 @@ class PlaceEmbedding(nn.Module):
         return self.linear(waves.to(self.linear.weight.dtype)) * there
 
 
+def inside(places_BL4: Tensor, features: int) -> Tensor:
+    """Which features of a square grid a token may see [B, L, features]: those that its place touches, all if it has none."""
+    side = math.isqrt(features)
+    edges = torch.arange(side + 1, device=places_BL4.device) / side
+    # A box without extent, or outside the view, would touch nothing.
+    center, half = places_BL4[..., :2], (places_BL4[..., 2:] / 2).clamp(min=0.25 / side)
+    low = (center - half).clamp(0, 1 - 0.5 / side)[..., None]
+    high = (center + half).clamp(0.5 / side, 1)[..., None]
+    touched = (edges[:-1] < high) & (edges[1:] > low)
+    columns, rows = touched[..., 0, :], touched[..., 1, :]
+    cells = (rows[..., :, None] & columns[..., None, :]).flatten(-2)
+    return cells | places_BL4.isnan().any(-1, keepdim=True)
+
+
 @OBJECTIVES.register("captioning")
 class Captioning(PictureTextObjective):
     class Config(PartConfig):
@@ -164,10 +179,14 @@ class Captioning(PictureTextObjective):
         # The last entry is the final output after the norm; taps count the hidden states before it.
         features, mask, number = per_sample(hidden[:-1][self.config.tap], view_counts)
         features = self.norm(features) + self.picture_number(number)
+        first = inside(own["places"], hidden[0].shape[1])
+        anywhere = own["places"].isnan().any(-1, keepdim=True)
+        rest = anywhere.expand(-1, -1, mask.shape[1] - first.shape[2])
+        visible = mask[:, None] & torch.cat([first, rest], dim=2)
         states = self.decoder(
             inputs_embeds=self.decoder.wte(own["ids"]) + self.place(own["places"]),
             encoder_hidden_states=features,
-            encoder_attention_mask=None if bool(mask.all()) else mask.to(features.dtype),
+            encoder_attention_mask=visible[:, None],
             use_cache=False,
         ).last_hidden_state
         learned = own["labels"] != IGNORE

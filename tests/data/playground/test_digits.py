@@ -89,7 +89,8 @@ def test_digits_stand_apart_and_contrast_with_the_paper(place: tuple[Split, int]
     pixels = np.asarray(scene.images[0].load(), np.float32).mean(axis=2)
     masks = [mask.array for mask in scene.masks()]
     covered = np.sum(masks, axis=0)
-    assert (covered > 1).sum() <= 6
+    # Slanted strokes of neighbours may touch at a corner.
+    assert (covered > 1).sum() <= 16
     assert abs(pixels[covered > 0].mean() - np.median(pixels[covered == 0])) > 70
 
 

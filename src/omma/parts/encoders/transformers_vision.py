@@ -80,7 +80,7 @@ def _start_positions(model: nn.Module) -> None:
     """Start learned positions as two-dimensional sine and cosine waves (arXiv 2205.01580, section 2).
 
     The usual start is an order of magnitude below the pixels, and a short training spends itself on finding out where
-    things are.
+    things are. The slowest wave takes the whole side of the grid, so that all of them tell places apart.
     """
     name, table = next(
         (name, module)
@@ -96,7 +96,7 @@ def _start_positions(model: nn.Module) -> None:
             found=f"{name} of shape {tuple(table.weight.shape)}",
             remedy='use "own"',
         )
-    frequency = 10_000 ** -(torch.arange(width // 4) / (width // 4 - 1))
+    frequency = torch.logspace(math.log10(math.pi / side), 0, width // 4)
     waves = torch.arange(side)[:, None] * frequency
     rows, columns = waves.repeat_interleave(side, 0), waves.repeat(side, 1)
     with torch.no_grad():
