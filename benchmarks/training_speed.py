@@ -9,8 +9,9 @@ Three contestants take turns in one process, five rounds long; each number is th
 * *encoding*: the same without a cache, so every picture is decoded and encoded in every step.
 * *trainer*: `transformers.Trainer` on the very same `OmmaForConditionalGeneration`, padded batches, pixels in every step.
 
-All train projector and language model with AdamW on LLaVA's JSON and a folder of PNGs, one worker process each. Counted are
-real tokens: padding is not, in either. The first steps of each turn are not timed: workers start and queues fill.
+All train projector and language model with AdamW on LLaVA's JSON and a folder of PNGs, one worker process each. A
+conversation has one to six questions. Counted are real tokens: padding is not, in either. The first steps of each turn are
+not timed: workers start and queues fill.
 Written: results/training_speed.json.
 """
 
@@ -73,9 +74,10 @@ def benchmark_recipe(folder: Path, *, batch: int, steps: int, precision: str) ->
 
 
 def write_data(folder: Path, records: int) -> None:
-    """Generated conversations of up to six questions about a picture, in equal parts from four worlds."""
-    sources = [SOURCES.parse({"type": "playground", "world": world}, where="world").build() for world in WORLDS]
-    samples = (sources[i % len(sources)].sample(i // len(sources)) for i in range(records))
+    """Generated conversations of one to six questions about a picture: equal parts of every length from every world."""
+    kinds = [{"type": "playground", "world": world, "turns": turns} for turns in range(1, 7) for world in WORLDS]
+    sources = [SOURCES.parse(kind, where="source").build() for kind in kinds]
+    samples = (sources[i % len(sources)].sample(i) for i in range(records))
     write_llava_json(samples, folder / "data.json", folder)
 
 

@@ -132,7 +132,8 @@ def gradients(
                 master.grad = None
 
     optimizer.step = keep  # type: ignore[method-assign]
-    losses, _ = take_step(objective, optimizer, step, 1.0, model.device)
+    with objective.running():
+        losses, _ = take_step(objective, optimizer, step, 1.0, model.device)
     return losses, found
 
 

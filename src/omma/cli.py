@@ -32,7 +32,7 @@ class Commands(TyperGroup):
             _complain(str(interruption) or "stopped.")
             ctx.exit(INTERRUPTED)
         except OSError as error:
-            from omma.training.checkpoint import is_full_disk
+            from omma.storage import is_full_disk
 
             if is_full_disk(error):
                 place = error.filename or "the disk"

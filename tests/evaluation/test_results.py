@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-import omma.evaluation.atomic
+import omma.storage
 from evaluation.fakes import fake_results
 from omma.errors import BadInput, OmmaError
 from omma.evaluation import Environment, Results, read_results, results_schema, write_results
@@ -59,8 +59,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(omma.evaluation.atomic.os, "fsync", full)
-    with pytest.raises(OmmaError, match=r"results\.json: expected .* found no space left on device; free some space"):
+    monkeypatch.setattr(omma.storage.os, "fsync", full)
+    with pytest.raises(OmmaError, match=r"results\.json: expected .* found a full disk; free some space"):
         write_results(results, path)
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["results.json"]

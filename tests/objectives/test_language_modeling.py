@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.attention import AttentionPlan
 from omma.model.composition import Composition
+from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.modeling import decoder_hidden
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.base import MicroBatch, Objective
-from toy_training import assert_close, gradients, samples, step_of, toy_model
+from toy_training import MODEL, assert_close, gradients, samples, step_of, toy_model
 
 
 def objective_of(model: Composition, **config: Any) -> Objective:
@@ -33,6 +35,37 @@ def mixed() -> list[Sample]:
         *samples(2, world="panels", turns=1),
         *samples(2, world="arithmetic", task="words", turns=2),
     ]
+
+
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "mistral": {"sliding_window": 50},
+    "qwen2": {"use_sliding_window": True, "sliding_window": 50, "max_window_layers": 1},
+    "qwen3": {"head_dim": 16},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_logits_are_those_of_each_sample_alone(family: str) -> None:
+    """Against `transformers` itself: every sample by itself, with the model's own attention."""
+    architecture = {**MODEL["backbone"]["architecture"], "model_type": family, **FAMILIES[family]}
+    model = toy_model(backbone={**MODEL["backbone"], "architecture": architecture})
+    assert model.language_model is not None
+    chosen = mixed()
+    batch = step_of(objective_of(model, row_tokens=2048), chosen).micro_batches[0]
+    with torch.no_grad():
+        with attending_documents(model.language_model):
+            assert attends_documents(model.language_model)
+            packed = logits_of(model, batch)
+        for number in range(len(chosen)):
+            own = torch.from_numpy(batch["document"] == number)
+            start = int(own[0].nonzero()[0])
+            ids = torch.from_numpy(batch["input_ids"])[own]
+            image = ids == model.vlm.config.image_token_id if model.vlm is not None else None
+            embedded = model.embed({k: v if v.dtype.kind == "U" else torch.from_numpy(v) for k, v in batch.items()})
+            alone = model.language_model(inputs_embeds=embedded[:, start : start + len(ids)]).logits
+            assert image is not None and (image.any() or number >= 6)
+            torch.testing.assert_close(packed[own], alone[0], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
@@ -76,31 +109,35 @@ def test_gradient_checkpointing_changes_nothing() -> None:
     assert_close(found, gradients(model, objective, step)[1], relative=0.0)
 
 
-def hidden_of(model: Composition, batch: MicroBatch) -> torch.Tensor:
+def logits_of(model: Composition, batch: MicroBatch) -> torch.Tensor:
     tensors = {key: value if value.dtype.kind == "U" else torch.from_numpy(value) for key, value in batch.items()}
     plan = AttentionPlan.causal(tensors["document"])
-    with torch.no_grad():
-        hidden = decoder_hidden(
-            model.language_model,
-            inputs_embeds=model.embed(tensors),
-            attention_mask=plan.dense(),
-            position_ids=plan.positions(),
-        )
-        return model.language_model.get_output_embeddings()(hidden)
+    inputs = {"inputs_embeds": model.embed(tensors), "position_ids": plan.positions()}
+    assert model.language_model is not None
+    if attends_documents(model.language_model):
+        inputs["documents"] = Documents.of(plan)
+    else:
+        inputs["attention_mask"] = plan.dense()
+    return model.language_model.get_output_embeddings()(decoder_hidden(model.language_model, **inputs))
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["documents", "dense"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_editing_a_packed_sample_changes_no_other(dtype: torch.dtype) -> None:
+def test_editing_a_packed_sample_changes_no_other(dtype: torch.dtype, kind: str) -> None:
     model = toy_model().to(dtype)
+    assert model.language_model is not None
     objective = objective_of(model, row_tokens=512)
     batch = step_of(objective, samples(5, turns=2)).micro_batches[0]
     assert batch["document"].max() == 4
-    before = hidden_of(model, batch)
+    with attending_documents(model.language_model) if kind == "documents" else nullcontext():
+        before = logits_of(model, batch)
     edited = {key: value.copy() for key, value in batch.items()}
     words = (batch["document"] == 2) & (batch["input_ids"] > 10)
     edited["input_ids"][words] = 10 + (edited["input_ids"][words] * 7) % 1000
     edited["views"][2] = 255 - edited["views"][2]
-    after = hidden_of(model, edited)
+    with attending_documents(model.language_model) if kind == "documents" else nullcontext():
+        after = logits_of(model, edited)
     own = torch.from_numpy(batch["document"] == 2)
     assert torch.equal(before[~own], after[~own])
     assert not torch.equal(before[own], after[own])

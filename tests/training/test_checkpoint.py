@@ -14,19 +14,10 @@ import pytest
 import torch
 from safetensors import SafetensorError
 
+from omma import storage
 from omma.errors import BadInput, OmmaError
-from omma.training import checkpoint
-from omma.training.checkpoint import (
-    checkpoints,
-    is_full_disk,
-    read_state,
-    read_tensors,
-    remove_directory,
-    save_checkpoint,
-    sweep,
-    whole_directory,
-    write_text,
-)
+from omma.storage import is_full_disk, remove_directory, sweep, whole_directory, write_atomically
+from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint
 from omma.training.run import train
 from toy_training import ALIGN, log_lines, toy_recipe
 
@@ -79,7 +70,7 @@ def test_nothing_takes_its_name_before_it_is_whole(tmp_path: Path) -> None:
 
 def test_a_removal_cut_short_leaves_no_half_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save_checkpoint(tmp_path, 1, tensors(1), STATE)
-    monkeypatch.setattr(checkpoint.shutil, "rmtree", lambda *args, **kwargs: None)
+    monkeypatch.setattr(storage.shutil, "rmtree", lambda *args, **kwargs: None)
     remove_directory(checkpoints(tmp_path)[0])
     monkeypatch.undo()
     assert checkpoints(tmp_path) == []
@@ -89,11 +80,11 @@ def test_a_removal_cut_short_leaves_no_half_directory(tmp_path: Path, monkeypatc
 
 
 def test_text_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_text(tmp_path / "run.json", "one")
+    write_atomically(tmp_path / "run.json", "one")
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", lambda *args: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            write_text(tmp_path / "run.json", "two")
+            write_atomically(tmp_path / "run.json", "two")
     assert (tmp_path / "run.json").read_text() == "one"
 
 

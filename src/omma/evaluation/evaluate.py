@@ -9,9 +9,9 @@ from typing import IO, Protocol, Self, get_args
 
 from omma.data.sample import Sample
 from omma.errors import BadInput
-from omma.evaluation.atomic import unwritable, write_atomically
 from omma.evaluation.conditions import CONDITIONS, Condition, prompts
 from omma.evaluation.items import Item, items_hash, refuse_duplicates
+from omma.storage import unwritable, write_atomically
 
 Predictions = dict[Condition, dict[str, str]]
 """Condition -> item id -> reply. What is absent was not asked or not answered; scoring counts which."""

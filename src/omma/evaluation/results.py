@@ -9,9 +9,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError
 
 from omma.errors import BadInput
-from omma.evaluation.atomic import write_atomically
 from omma.evaluation.environment import Environment
 from omma.evaluation.scores import ItemResult, Record, Scores
+from omma.storage import write_atomically
 
 SCHEMA_VERSION: Literal[1] = 1
 

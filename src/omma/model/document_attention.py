@@ -105,9 +105,17 @@ def document_attention(
     documents: Documents,
     scaling: float | None = None,
     dropout: float = 0.0,
+    sliding_window: int | None = None,
     **kwargs: Any,
 ) -> tuple[Tensor, None]:
-    """An attention function of `transformers`; keys and values may have fewer heads. Returns [B, L, H, D]."""
+    """An attention function of `transformers`; keys and values may have fewer heads. Returns [B, L, H, D].
+
+    Raises:
+        ValueError: for a language model whose scores are not plain products (soft caps, sinks).
+    """
+    unknown = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
+    if unknown:
+        raise ValueError(f"document attention knows no {unknown[0]}, which this language model has")
     rows, _, length, _ = query_BHLD.shape
     sizes = [count * longest for count, longest in documents.shapes]
     query, key, value = (
@@ -117,20 +125,39 @@ def document_attention(
     outputs = []
     for shape, *bucket in zip(documents.shapes, query, key, value, strict=True):
         q, k, v = (t.unflatten(0, shape).transpose(1, 2) for t in bucket)
+        window = sliding_window if sliding_window is not None and sliding_window < shape[1] else None
         attend = _products if q.device.type == "cpu" and q.dtype == torch.bfloat16 else _fused
-        attended = attend(q, k, v, scaling or q.shape[-1] ** -0.5, dropout)
+        attended = attend(q, k, v, scaling or q.shape[-1] ** -0.5, dropout, window)
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
     packed = _Return.apply(torch.cat(outputs), documents.back)
     return packed.unflatten(0, (rows, length)), None
 
 
-def _fused(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float) -> Tensor:
+def _allowed(length: int, window: int | None, device: torch.device) -> Tensor:
+    """[L, L], True where a query may look: not later than itself and, with a window, among the last so many."""
+    allowed = torch.ones(length, length, dtype=torch.bool, device=device).tril()
+    return allowed if window is None else allowed.triu(1 - window)
+
+
+def _fused(
+    query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float, window: int | None
+) -> Tensor:
+    mask = None if window is None else _allowed(query_BHLD.shape[2], window, query_BHLD.device)
     return F.scaled_dot_product_attention(
-        query_BHLD, key_BHLD, value_BHLD, dropout_p=dropout, is_causal=True, scale=scale, enable_gqa=True
+        query_BHLD,
+        key_BHLD,
+        value_BHLD,
+        attn_mask=mask,
+        dropout_p=dropout,
+        is_causal=mask is None,
+        scale=scale,
+        enable_gqa=True,
     )
 
 
-def _products(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float) -> Tensor:
+def _products(
+    query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float, window: int | None
+) -> Tensor:
     """Attention as two matrix products, which in bf16 on CPUs is two to four times as fast as the fused kernel.
 
     Heads that share keys are laid one after another, as if they were more queries.
@@ -139,8 +166,8 @@ def _products(query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: f
     shared = key_BHLD.shape[1]
     query = query_BHLD.reshape(rows * shared, -1, width)
     key, value = (t.reshape(rows * shared, length, width) for t in (key_BHLD, value_BHLD))
-    later = torch.full((length, length), -torch.inf, dtype=query.dtype, device=query.device).triu(1)
-    scores = torch.baddbmm(later.repeat(heads // shared, 1), query, key.transpose(1, 2), alpha=scale)
+    hidden = query.new_zeros(length, length).masked_fill_(~_allowed(length, window, query.device), -torch.inf)
+    scores = torch.baddbmm(hidden.repeat(heads // shared, 1), query, key.transpose(1, 2), alpha=scale)
     return (F.dropout(scores.softmax(-1), dropout) @ value).view(rows, heads, length, width)
 
 

@@ -23,7 +23,7 @@ INDEX = "model.safetensors.index.json"
 def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype) -> None:
     """Write the model, its tokenizer and its processor into an existing directory.
 
-    The directory is complete only when this returns; callers wrap it in `omma.training.checkpoint.whole_directory`.
+    The directory is complete only when this returns; callers wrap it in `omma.storage.whole_directory`.
     """
     if model.vlm is None:
         part = model.language_model if model.language_model is not None else model.encoder.model  # type: ignore[union-attr]

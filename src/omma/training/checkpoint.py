@@ -12,13 +12,8 @@ previous checkpoint as it was. Tensors are safetensors, the rest is JSON: nothin
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import re
-import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,81 +21,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from omma.errors import BadInput, OmmaError
+from omma.errors import BadInput
+from omma.storage import remove_directory, whole_directory
 
 KEEP = 2
 """Checkpoints kept: the last one, and one before it should the disk itself fail."""
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-@contextmanager
-def whole_directory(path: Path) -> Iterator[Path]:
-    """A directory to fill, which takes its name only when everything in it is on the disk.
-
-    Raises:
-        OmmaError: if the disk is full, with nothing left behind.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
-        yield temporary
-        for file in temporary.rglob("*"):
-            _sync(file)
-        _sync(temporary)
-        remove_directory(path)
-        temporary.rename(path)
-        _sync(path.parent)
-    except (OSError, SafetensorError) as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if is_full_disk(error):
-            raise OmmaError(
-                f"{path}: expected room on the disk, found none left; free some space and run the same command again, "
-                "it goes on from the last checkpoint."
-            ) from None
-        raise
-
-
-def is_full_disk(error: BaseException) -> bool:
-    """Whether an error means that no more can be written: a full disk, a spent quota, a limit on file sizes."""
-    if isinstance(error, OSError):
-        return error.errno in _FULL
-    # safetensors reports the number within its message alone.
-    found = re.search(r"os error (\d+)", str(error)) if isinstance(error, SafetensorError) else None
-    return found is not None and int(found[1]) in _FULL
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a small file as a whole: whoever reads it, whenever, finds the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.partial")
-    temporary.write_text(text, encoding="utf-8")
-    _sync(temporary)
-    os.replace(temporary, path)
-
-
-def remove_directory(path: Path) -> None:
-    """Remove a directory if it is there, and never leave one of that name half removed."""
-    doomed = path.with_name(f".{path.name}.removed")
-    shutil.rmtree(doomed, ignore_errors=True)
-    if path.exists():
-        path.rename(doomed)
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a killed process left half written or half removed in a folder."""
-    for pattern in (".*.partial", ".*.removed"):
-        for left in folder.glob(pattern):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def save_checkpoint(

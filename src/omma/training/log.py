@@ -9,7 +9,7 @@ from pathlib import Path
 from torch.utils.tensorboard import SummaryWriter
 
 from omma.objectives.base import BadSample
-from omma.training.checkpoint import write_text
+from omma.storage import write_atomically
 
 
 class StepLog:
@@ -61,4 +61,4 @@ def _drop(path: Path, stage: str, start: int) -> None:
             continue
         if line["stage"] != stage or line["step"] < start:
             kept.append(text + "\n")
-    write_text(path, "".join(kept))
+    write_atomically(path, "".join(kept))

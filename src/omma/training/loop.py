@@ -21,7 +21,8 @@ from omma.errors import OmmaError
 from omma.model.composition import Composition
 from omma.objectives.base import MicroBatch, Objective, Step
 from omma.recipe import StageRecipe
-from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint, sweep
+from omma.storage import sweep
+from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint
 from omma.training.groups import learn_table, learning_groups
 from omma.training.interruption import Interruption
 from omma.training.log import StepLog

@@ -36,7 +36,7 @@ from omma.model.composition import Composition, compose
 from omma.model.loading import model_directory
 from omma.model.saving import load_parts, save_composition
 from omma.recipe import Recipe, StageRecipe, load_recipe
-from omma.training.checkpoint import remove_directory, sweep, whole_directory, write_text
+from omma.storage import remove_directory, sweep, whole_directory, write_atomically
 from omma.training.loop import Progress, StageRun, train_stage
 
 PATIENCE = 10.0
@@ -89,7 +89,7 @@ def prepare_run(recipe: Recipe, directory: Path, *, command: Sequence[str]) -> N
     directory.mkdir(parents=True, exist_ok=True)
     record = read_record(directory) or {"stages": {}}
     write_record(directory, {**record, "command": list(command), "environment": environment(), "status": "training"})
-    write_text(file, recipe.to_yaml())
+    write_atomically(file, recipe.to_yaml())
 
 
 def _binding(recipe: Recipe) -> str:
@@ -138,7 +138,7 @@ def read_record(directory: Path) -> dict[str, Any]:
 
 def write_record(directory: Path, record: dict[str, Any]) -> None:
     """Replace a run's run.json."""
-    write_text(directory / "run.json", json.dumps(record, indent=1))
+    write_atomically(directory / "run.json", json.dumps(record, indent=1))
 
 
 def build_model(recipe: Recipe) -> Composition:

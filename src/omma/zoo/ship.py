@@ -15,7 +15,7 @@ from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 
-from omma.training.checkpoint import whole_directory
+from omma.storage import whole_directory
 from omma.training.run import open_run
 
 LAST = 50

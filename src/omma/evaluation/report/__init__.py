@@ -11,12 +11,12 @@ from pathlib import Path
 import jinja2
 from PIL import Image
 
-from omma.evaluation.atomic import write_atomically
 from omma.evaluation.report.curves import stage_charts
 from omma.evaluation.report.gallery import gallery_cards
 from omma.evaluation.report.numbers import FILTERS
 from omma.evaluation.report.view import doubts, headlines, plot_splits, worlds_by_name
 from omma.evaluation.results import Results
+from omma.storage import write_atomically
 
 Pictures = Mapping[str, Image.Image | tuple[Image.Image, ...]]
 """Item id -> the picture or pictures that the item showed."""

@@ -15,10 +15,10 @@ from omma.model.config import OmmaConfig
 from omma.model.interop.llava_import import TEXT_TYPES, VISION_TYPES, generation_of
 from omma.model.interop.llava_names import llava_name, matched, shapes_of, shared_name
 from omma.model.interop.llava_pixels import to_transformers
-from omma.model.interop.output import new_directory
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.processing import OmmaProcessor
 from omma.parts.encoders.base import NORMALIZATIONS
+from omma.storage import new_directory
 
 _VOCABULARY = ("embed_tokens.weight", "lm_head.weight")
 """Ends of the names of weights with a row per token."""

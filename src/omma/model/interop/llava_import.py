@@ -13,7 +13,6 @@ from omma.model.config import OmmaConfig
 from omma.model.interop.llava_chat import chat_format
 from omma.model.interop.llava_names import matched, shapes_of, shared_name
 from omma.model.interop.llava_pixels import from_transformers
-from omma.model.interop.output import new_directory
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import processor_of
@@ -21,6 +20,7 @@ from omma.parts.backbones import BACKBONES
 from omma.parts.encoders import ENCODERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.storage import new_directory
 
 VISION_TYPES = ("clip_vision_model", "siglip_vision_model")
 TEXT_TYPES = ("llama", "mistral", "qwen2", "qwen3")
