@@ -51,21 +51,17 @@ def test_packed_logits_are_those_of_each_sample_alone(family: str) -> None:
     architecture = {**MODEL["backbone"]["architecture"], "model_type": family, **FAMILIES[family]}
     model = toy_model(backbone={**MODEL["backbone"], "architecture": architecture})
     assert model.language_model is not None
-    chosen = mixed()
-    batch = step_of(objective_of(model, row_tokens=2048), chosen).micro_batches[0]
+    batch = step_of(objective_of(model, row_tokens=2048), mixed()).micro_batches[0]
+    tensors = {key: value if value.dtype.kind == "U" else torch.from_numpy(value) for key, value in batch.items()}
     with torch.no_grad():
         with attending_documents(model.language_model):
             assert attends_documents(model.language_model)
             packed = logits_of(model, batch)
-        for number in range(len(chosen)):
-            own = torch.from_numpy(batch["document"] == number)
-            start = int(own[0].nonzero()[0])
-            ids = torch.from_numpy(batch["input_ids"])[own]
-            image = ids == model.vlm.config.image_token_id if model.vlm is not None else None
-            embedded = model.embed({k: v if v.dtype.kind == "U" else torch.from_numpy(v) for k, v in batch.items()})
-            alone = model.language_model(inputs_embeds=embedded[:, start : start + len(ids)]).logits
-            assert image is not None and (image.any() or number >= 6)
-            torch.testing.assert_close(packed[own], alone[0], rtol=1e-4, atol=1e-5)
+        embedded = model.embed(tensors)
+        for number in range(len(mixed())):
+            own = tensors["document"][0] == number
+            alone = model.language_model(inputs_embeds=embedded[:, own]).logits
+            torch.testing.assert_close(packed[:, own], alone, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3])
