@@ -197,6 +197,18 @@ def test_divergence_stops_before_anything_is_spoilt(tmp_path: Path, monkeypatch:
     assert [json.loads(line)["step"] for line in (tmp_path / "log.jsonl").read_text().splitlines()] == [0, 1]
 
 
+def test_what_went_wrong_first_is_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_record = run.write_record
+
+    def full(directory: Path, record: dict[str, Any]) -> None:
+        if record["status"] == "stopped":
+            raise BadInput("run.json", expected="room", found="none", remedy="make some")
+        write_record(directory, record)
+
+    monkeypatch.setattr(run, "write_record", full)
+    begun(tmp_path)
+
+
 def test_epochs_of_endless_data(tmp_path: Path) -> None:
     endless = {**ALIGN, "data": [{"source": {"type": "playground", "world": "shapes"}}], "steps": None, "epochs": 1}
     with pytest.raises(loop.OmmaError, match="expected data that end"):

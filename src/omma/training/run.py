@@ -31,7 +31,7 @@ import yaml
 
 from omma import __version__
 from omma.data.feature_cache import FeatureCache
-from omma.errors import BadInput
+from omma.errors import BadInput, OmmaError
 from omma.model.composition import Composition, compose
 from omma.model.loading import model_directory
 from omma.model.saving import load_parts, save_composition
@@ -179,7 +179,7 @@ def train(
         try:
             model = _train(recipe, directory, report, announce)
         except BaseException:
-            with suppress(OSError):  # a full disk, say, is what is being reported already
+            with suppress(OSError, OmmaError):  # a full disk, say, is what is being reported already
                 write_record(directory, read_record(directory) | {"status": "stopped"})
             raise
         write_record(directory, read_record(directory) | {"status": "finished"})
