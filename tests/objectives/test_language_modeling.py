@@ -93,18 +93,6 @@ def test_accumulated_is_one() -> None:
     assert_close(found, cut_found)
 
 
-def test_gradient_checkpointing_changes_nothing() -> None:
-    model = toy_model()
-    objective = objective_of(model)
-    step = step_of(objective, mixed())
-    losses, found = gradients(model, objective, step)
-    assert model.language_model is not None
-    model.language_model.train()
-    model.language_model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-    assert gradients(model, objective, step)[0] == losses
-    assert_close(found, gradients(model, objective, step)[1], relative=0.0)
-
-
 def logits_of(model: Composition, batch: MicroBatch) -> torch.Tensor:
     tensors = {key: value if value.dtype.kind == "U" else torch.from_numpy(value) for key, value in batch.items()}
     plan = AttentionPlan.causal(tensors["document"])

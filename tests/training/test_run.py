@@ -183,6 +183,14 @@ def test_a_cache_changes_no_number(tmp_path: Path) -> None:
     assert log_lines(tmp_path / "cached") == log_lines(tmp_path / "uncached")
 
 
+@pytest.mark.parametrize("stage", [ALIGN, INSTRUCT, {**INSTRUCT, "precision": "bf16"}], ids=["frozen", "fp32", "bf16"])
+def test_gradient_checkpointing_changes_no_number(tmp_path: Path, stage: dict[str, Any]) -> None:
+    for kept in (False, True):
+        recipe = toy_recipe(stages={"only": {**stage, "gradient_checkpointing": not kept}})
+        train(recipe, tmp_path / str(kept))
+    assert log_lines(tmp_path / "True") == log_lines(tmp_path / "False")
+
+
 def test_divergence_stops_before_anything_is_spoilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gradient_norm = loop.MasterOptimizer.gradient_norm
     norms: list[float] = []

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from omma.data.mixture import Mixture
 from omma.errors import OmmaError
@@ -140,15 +141,20 @@ def train_stage(run: StageRun) -> int:
     if checkpointed is not None:
         # Layers recompute their activations in training mode only, and gradients may pass through a frozen one.
         checkpointed.train()
-        checkpointed.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        _activation_checkpointing(checkpointed, "enable")({"use_reentrant": False})
     steps = _train(run, objective, optimizer)
     if checkpointed is not None:
-        checkpointed.gradient_checkpointing_disable()
+        _activation_checkpointing(checkpointed, "disable")()
     optimizer.finish()
     if adapters is not None:
         adapters.merge_and_unload()
     trained.eval()
     return steps
+
+
+def _activation_checkpointing(model: PreTrainedModel, action: str) -> Callable[..., None]:
+    """The model's method under its name of today, or under the one it had in older versions of `transformers`."""
+    return getattr(model, f"activation_checkpointing_{action}", None) or getattr(model, f"gradient_checkpointing_{action}")
 
 
 def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> int:
