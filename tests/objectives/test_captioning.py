@@ -101,3 +101,17 @@ def test_features_outside_a_place_change_nothing() -> None:
     assert torch.equal(objective.loss(tuple(hidden), batch["view_counts"], own), before)
     changed[:, :1] += torch.randn(changed.shape[-1])
     assert not torch.equal(objective.loss(tuple(hidden), batch["view_counts"], own), before)
+
+
+def test_a_place_is_in_the_first_picture_alone() -> None:
+    objective = captioning(grounded=1.0)
+    step = step_of(objective, samples(1, world="panels", task="describe"))
+    batch = {key: torch.from_numpy(value) for key, value in step.micro_batches[0].items()}
+    own = {key.removeprefix("captioning."): value for key, value in batch.items() if key.startswith("captioning.")}
+    own["labels"] = torch.where(own["places"].isnan().any(-1), IGNORE, own["labels"])
+    assert (own["labels"] != IGNORE).any()
+    hidden = list(objective.hidden_states(batch["views"]))
+    before = objective.loss(tuple(hidden), batch["view_counts"], own)
+    tap = objective.config.tap - 1
+    hidden[tap] = torch.cat([hidden[tap][:1], hidden[tap][1:] + torch.randn(hidden[tap].shape[-1])])
+    assert torch.equal(objective.loss(tuple(hidden), batch["view_counts"], own), before)

@@ -89,7 +89,7 @@ def test_digits_stand_apart_and_contrast_with_the_paper(place: tuple[Split, int]
     pixels = np.asarray(scene.images[0].load(), np.float32).mean(axis=2)
     masks = [mask.array for mask in scene.masks()]
     covered = np.sum(masks, axis=0)
-    # Slanted strokes of neighbours may touch at a corner.
+    # Neighbours in a column can touch, as a 2 over a 3 does in scene compositional/77143184: readable, but not apart.
     assert (covered > 1).sum() <= 16
     assert abs(pixels[covered > 0].mean() - np.median(pixels[covered == 0])) > 70
 
