@@ -171,6 +171,7 @@ def documented(model: type[BaseModel], heading: str) -> None:
         ("optimizer", recipes.Optimizer),
         ("schedule", recipes.Schedule),
         ("lora", recipes.Lora),
+        ("validation", recipes.ValidationRecipe),
         ("evaluation", recipes.EvaluationRecipe),
         ("A benchmark", recipes.Benchmark),
     ],

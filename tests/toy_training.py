@@ -18,8 +18,9 @@ from omma.objectives.base import Objective, Step
 from omma.parts.base import validated
 from omma.recipe import Optimizer, Rate, Recipe
 from omma.training.groups import learning_groups
-from omma.training.loop import PARTS, take_step
+from omma.training.loop import PARTS
 from omma.training.optimizer import MasterOptimizer
+from omma.training.step import take_step
 
 MODEL: dict[str, Any] = {
     "resolution": {"type": "pad-square", "size": 32},

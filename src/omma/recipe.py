@@ -115,6 +115,17 @@ class Lora(Settings):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
 
+class ValidationRecipe(Settings):
+    """What a stage is measured on while it trains, without learning from it."""
+
+    data: list[part_field(SOURCES)] = []  # type: ignore[valid-type]
+    """Held-out sources; the losses of each are logged by themselves. None, no validation."""
+    samples: int = Field(default=64, gt=0)
+    """The first so many of each source."""
+    every: int = Field(default=250, gt=0)
+    """Steps between measurements; the stage's last step is always followed by one."""
+
+
 class StageRecipe(Settings):
     """One stage of training."""
 
@@ -136,6 +147,7 @@ class StageRecipe(Settings):
     bad_samples: float = Field(default=0.01, ge=0, le=1)
     """Largest fraction of samples that may be skipped as bad before the run stops."""
     checkpoint_every: int = Field(default=200, gt=0)
+    validation: ValidationRecipe = ValidationRecipe()
 
     @model_validator(mode="after")
     def _length(self) -> StageRecipe:

@@ -1,4 +1,4 @@
-"""The log of a run: one JSON line per step, bad samples, and TensorBoard."""
+"""The log of a run: one JSON line per step, held-out losses, bad samples, and TensorBoard."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omma.storage import write_atomically
 
 
 class StepLog:
-    """Appends to ``log.jsonl``, ``bad_samples.jsonl`` and ``tensorboard/`` of a run.
+    """Appends to ``log.jsonl``, ``validation.jsonl``, ``bad_samples.jsonl`` and ``tensorboard/`` of a run.
 
     Args:
         start: the stage's lines from this step on are dropped first: they will be written again.
@@ -22,8 +22,9 @@ class StepLog:
     def __init__(self, directory: Path, stage: str, start: int) -> None:
         self.stage = stage
         self._bad = directory / "bad_samples.jsonl"
+        self._validation = directory / "validation.jsonl"
         lines = directory / "log.jsonl"
-        for path in (lines, self._bad):
+        for path in (lines, self._bad, self._validation):
             _drop(path, stage, start)
         self._lines = open(lines, "a", encoding="utf-8")  # noqa: SIM115 - open as long as the stage runs
         self._board = SummaryWriter(str(directory / "tensorboard" / stage), purge_step=start)
@@ -35,6 +36,14 @@ class StepLog:
         self._lines.flush()
         for name, value in {**values, "tokens_per_second": tokens_per_second}.items():
             self._board.add_scalar(name, value, step)
+
+    def validation(self, step: int, losses: Mapping[str, Mapping[str, float]]) -> None:
+        """Held-out losses after a step, by source and term."""
+        with open(self._validation, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"stage": self.stage, "step": step, "losses": losses}) + "\n")
+        for source, terms in losses.items():
+            for term, value in terms.items():
+                self._board.add_scalar(f"validation {term}/{source}", value, step)
 
     def bad(self, step: int, samples: Sequence[BadSample]) -> None:
         """List samples that could not be used in a step."""

@@ -10,9 +10,7 @@ import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -20,7 +18,7 @@ from transformers import PreTrainedModel
 from omma.data.mixture import Mixture
 from omma.errors import OmmaError
 from omma.model.composition import Composition
-from omma.objectives.base import MicroBatch, Objective, Step
+from omma.objectives.base import Objective, Step
 from omma.recipe import StageRecipe
 from omma.storage import sweep
 from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint
@@ -30,7 +28,9 @@ from omma.training.log import StepLog
 from omma.training.lora import add_adapters
 from omma.training.optimizer import MasterOptimizer, rate_factor
 from omma.training.speed import Speed
+from omma.training.step import take_step
 from omma.training.stream import StepDataset, stream_steps
+from omma.training.validation import Validation
 
 PARTS = ("encoder", "projector", "language_model")
 """What the paths of parameters begin with, beside ``objective``."""
@@ -167,6 +167,7 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
     top = max(group["rate"] for one in optimizer.optimizers for group in one.param_groups)
     dataset = StepDataset(mixture, objective.collator(), recipe.batch, steps)
     log = StepLog(run.directory, run.name, done)
+    validation = Validation(recipe.validation, objective, optimizer.module, run.model.device)
     speed = Speed()
     with Interruption() as interruption, objective.running():
         try:
@@ -184,6 +185,8 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
                 _count(run.counters, step, speed.last)
                 log.write(done, {**losses, "rate": top * factor, "gradient_norm": norm}, speed.tokens)
                 done += 1
+                if validation.due(done, steps):
+                    log.validation(done - 1, validation.losses())
                 run.report(
                     Progress(
                         run.name, done, steps, losses, top * factor, speed.tokens, speed.images, speed.left(steps - done)
@@ -199,48 +202,6 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
         finally:
             log.close()
     return steps
-
-
-def take_step(
-    objective: Objective, optimizer: MasterOptimizer, step: Step, factor: float, device: torch.device
-) -> tuple[dict[str, float], float]:
-    """Forward, backward and update.
-
-    Args:
-        factor: what all rates are multiplied with.
-
-    Returns:
-        Mean losses of the terms that the step has anything for, and the gradient norm before clipping. If that is not
-        finite, nothing was updated.
-    """
-    coefficients = objective.coefficients()
-    divisors = dict.fromkeys(coefficients, 0.0)
-    for batch in step.micro_batches:
-        for term, weight in objective.weights(batch).items():
-            divisors[term] += weight
-    present = [term for term, divisor in divisors.items() if divisor > 0]
-    sums: dict[str, Tensor | float] = dict.fromkeys(present, 0.0)
-    for batch in step.micro_batches:
-        losses = objective.losses(_tensors(batch, device))
-        means = {term: losses[term] / divisors[term] for term in present if term in losses}
-        total = sum(coefficients[term] * mean for term, mean in means.items())
-        # Nothing learns from text where only the projector does.
-        if isinstance(total, Tensor) and total.requires_grad:
-            total.backward()
-            optimizer.accumulate()
-        for term, mean in means.items():
-            sums[term] += mean.detach()
-    norm = optimizer.gradient_norm()
-    if bool(norm.isfinite()):
-        optimizer.step(factor, norm)
-    return {term: float(total) for term, total in sums.items()}, float(norm)
-
-
-def _tensors(batch: MicroBatch, device: torch.device) -> dict[str, Any]:
-    return {
-        key: array if array.dtype.kind == "U" else torch.from_numpy(np.ascontiguousarray(array)).to(device)
-        for key, array in batch.items()
-    }
 
 
 def _count(counters: Counters, step: Step, seconds: float) -> None:

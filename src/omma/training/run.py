@@ -3,7 +3,7 @@
     RUN/
       recipe.yaml             the resolved recipe
       run.json                what made it, how far it is, what each stage took
-      log.jsonl, tensorboard/, bad_samples.jsonl
+      log.jsonl, validation.jsonl, tensorboard/, bad_samples.jsonl
       checkpoints/            of the stage that is under way
       features/               what the frozen encoder made of the pictures, for all stages; safe to delete
       stages/NAME/            the model after a finished stage, in float32
@@ -43,7 +43,7 @@ PATIENCE = 10.0
 """Seconds to wait for a process that was just killed to let go of its run."""
 
 FREE_FIELDS = ("about", "paper", "evaluation", "workers", "feature_cache_gb")
-FREE_STAGE_FIELDS = ("bad_samples", "checkpoint_every")
+FREE_STAGE_FIELDS = ("bad_samples", "checkpoint_every", "validation")
 """What may differ when a run is resumed: nothing that a step's numbers depend on."""
 
 
