@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
 from omma.model.attention import AttentionPlan
+from omma.model.product_attention import is_faster, products
 
 NAME = "omma_documents"
 LIKE = 0.75
@@ -126,8 +127,11 @@ def document_attention(
     for shape, *bucket in zip(documents.shapes, query, key, value, strict=True):
         q, k, v = (t.unflatten(0, shape).transpose(1, 2) for t in bucket)
         window = sliding_window if sliding_window is not None and sliding_window < shape[1] else None
-        attend = _products if q.device.type == "cpu" and q.dtype == torch.bfloat16 else _fused
-        attended = attend(q, k, v, scaling or q.shape[-1] ** -0.5, dropout, window)
+        scale = scaling or q.shape[-1] ** -0.5
+        if is_faster(q):
+            attended = products(q, k, v, scale, dropout, _allowed(shape[1], window, q.device))
+        else:
+            attended = _fused(q, k, v, scale, dropout, window)
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
     packed = _Return.apply(torch.cat(outputs), documents.back)
     return packed.unflatten(0, (rows, length)), None
@@ -153,22 +157,6 @@ def _fused(
         scale=scale,
         enable_gqa=True,
     )
-
-
-def _products(
-    query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float, window: int | None
-) -> Tensor:
-    """Attention as two matrix products, which in bf16 on CPUs is two to four times as fast as the fused kernel.
-
-    Heads that share keys are laid one after another, as if they were more queries.
-    """
-    rows, heads, length, width = query_BHLD.shape
-    shared = key_BHLD.shape[1]
-    query = query_BHLD.reshape(rows * shared, -1, width)
-    key, value = (t.reshape(rows * shared, length, width) for t in (key_BHLD, value_BHLD))
-    hidden = query.new_zeros(length, length).masked_fill_(~_allowed(length, window, query.device), -torch.inf)
-    scores = torch.baddbmm(hidden.repeat(heads // shared, 1), query, key.transpose(1, 2), alpha=scale)
-    return (F.dropout(scores.softmax(-1), dropout) @ value).view(rows, heads, length, width)
 
 
 # Under a name without a mask function, `transformers` builds no mask at all.

@@ -161,6 +161,8 @@ class Captioning(PictureTextObjective):
                 n_head=vision.num_attention_heads,
                 bos_token_id=self.tokenizer.bos_token_id,
                 eos_token_id=self.tokenizer.eos_token_id,
+                # The same function as GPT-2's own, in one kernel instead of eight.
+                activation_function="gelu_pytorch_tanh",
                 add_cross_attention=True,
                 resid_pdrop=0.0,
                 embd_pdrop=0.0,

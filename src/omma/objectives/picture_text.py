@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from omma.data.sample import Role, Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.pixels import normalize, views_uint8
+from omma.model.product_attention import attending_by_products, is_faster
 from omma.objectives.base import MicroBatch, Objective, Step
 from omma.parts.encoders.base import Triple
 from omma.parts.resolution.base import Resolution
@@ -54,8 +58,15 @@ class PictureTextCollator:
 
     def collate(self, prepared: Sequence[tuple[np.ndarray, dict[str, Any]]]) -> Step:
         batches: list[MicroBatch] = []
-        for start in range(0, len(prepared), self.micro_samples):
-            part = prepared[start : start + self.micro_samples]
+        # Those with as many views together, or a few samples of three pictures make everybody's features thrice as long.
+        by_views: dict[int, list[tuple[np.ndarray, dict[str, Any]]]] = defaultdict(list)
+        for one in prepared:
+            by_views[len(one[0])].append(one)
+        for part in (
+            alike[start : start + self.micro_samples]
+            for _, alike in sorted(by_views.items())
+            for start in range(0, len(alike), self.micro_samples)
+        ):
             batch: MicroBatch = {
                 "views": np.concatenate([views for views, _ in part]),
                 "view_counts": np.array([len(views) for views, _ in part]),
@@ -91,6 +102,16 @@ class PictureTextObjective(Objective):
     def terms(self) -> dict[str, PictureTextObjective]:
         """This objective's terms by name: itself, unless it is a combination."""
         return {self.config.type: self}
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Inside, encoder and text models attend in the way that is fastest on this machine."""
+        encoder = self.model.encoder
+        assert encoder is not None
+        texts = [module for module in self.modules() if isinstance(module, PreTrainedModel)]
+        faster = is_faster(next(encoder.parameters()))
+        with attending_by_products(encoder.model, *texts) if faster else nullcontext():
+            yield
 
     def coefficients(self) -> dict[str, float]:
         return {self.config.type: 1.0}
