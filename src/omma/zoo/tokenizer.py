@@ -20,12 +20,14 @@ from omma.data.playground import WORLDS
 VOCABULARY = 2048
 SCENES = 2000
 """Training scenes of each world whose words are counted."""
+WORDS_OF = ("arithmetic", "charts", "digits", "documents", "language", "panels", "shapes")
+"""The worlds whose words are counted. Changing this changes every token: the shipped parts would have to be trained anew."""
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<|im_start|>", "<|im_end|>"]
 
 
 def texts() -> Iterator[str]:
-    """Every passage, question and answer of the first training scenes of every world."""
-    for name in WORLDS.names():
+    """Every passage, question and answer of the first training scenes of those worlds."""
+    for name in WORDS_OF:
         world = WORLDS.get(name, where="world").Config().build()
         for index in range(SCENES):
             scene = world.scene("train", index)

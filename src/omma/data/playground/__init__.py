@@ -6,6 +6,8 @@ from omma.data.playground import digits as digits
 from omma.data.playground import documents as documents
 from omma.data.playground import language as language
 from omma.data.playground import panels as panels
+from omma.data.playground import reading as reading
+from omma.data.playground import recall as recall
 from omma.data.playground import shapes as shapes
 from omma.data.playground.base import SPLITS, WORLDS, Question, Scene, World
 
