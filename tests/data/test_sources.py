@@ -64,7 +64,7 @@ def roles(sample: Sample) -> list[Role]:
     return [turn.role for turn in sample.turns]
 
 
-@pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels"])
+@pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels", "recall", "reading"])
 def test_playground_tasks(world: str) -> None:
     for task in ("caption", "describe", "questions", "words", "text"):
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)

@@ -18,7 +18,7 @@ from PIL import Image
 from omma.data.playground.base import SPLITS, WORLDS, DrawnImage, Scene, Split, World, scene_random
 from omma.data.playground.digits_layout import HELD_OUT_PAIRS, Layout, LayoutName, sample_layout
 from omma.data.playground.digits_questions import ask
-from omma.data.playground.handwriting import Glyph, glyph_box, glyph_ink, rows_of_digits
+from omma.data.playground.handwriting import Glyph, glyph_box, glyph_ink, rows_of_digits, set_apart
 from omma.data.sample import Mask
 
 Color = tuple[int, int, int]
@@ -190,7 +190,7 @@ def _page(layout: Layout, split: Split, rng: random.Random) -> Page:
         squared=rng.random() < 0.5,
         grain=rng.uniform(1, 6) if rng.random() < 0.5 else 0.0,
         grain_seed=rng.getrandbits(32),
-        glyphs=tuple(glyphs),
+        glyphs=set_apart(glyphs, (width, height)),
         plus=plus,
     )
 

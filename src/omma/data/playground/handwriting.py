@@ -7,9 +7,11 @@ scikit-learn ships as ``datasets/data/digits.csv.gz``: 8x8 cells of ink from 0 t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ _PAD = 2  # zero cells around a glyph, so that interpolation fades to paper at i
 _FINE = 4  # boxes are measured on glyphs enlarged so many times
 _FAINT = 0.3  # no stroke is lighter than this
 _CONTRAST = 3.2  # turns the soft slopes of an 8x8 glyph into the edge of a pen stroke
+_GAP = 1.0  # pixels of paper between the boxes of two glyphs, at the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,30 @@ def glyph_box(glyph: Glyph, size: tuple[int, int]) -> Box:
         min(float(size[1]), float(glyph.y + y.max() + reach)),
         str(glyph.digit),
     )
+
+
+def set_apart(glyphs: Sequence[Glyph], size: tuple[int, int]) -> tuple[Glyph, ...]:
+    """The glyphs, smaller where two would touch: about their centres, until a gap lies between the boxes of any two.
+
+    Cells leave room for most hands; few glyphs fill their cell to the edge and lean out of it.
+
+    Args:
+        size: (width, height) of the picture. The centres of the glyphs must differ.
+    """
+    placed = list(glyphs)
+    while True:
+        boxes = [glyph_box(glyph, size) for glyph in placed]
+        touching = {k for i, j in combinations(range(len(boxes)), 2) if _touch(boxes[i], boxes[j]) for k in (i, j)}
+        if not touching:
+            return tuple(placed)
+        for k in touching:
+            placed[k] = replace(placed[k], size=placed[k].size * 0.97)
+
+
+def _touch(a: Box, b: Box) -> bool:
+    across = min(a.right, b.right) - max(a.left, b.left)
+    down = min(a.bottom, b.bottom) - max(a.top, b.top)
+    return min(across, down) > -_GAP
 
 
 def glyph_ink(glyph: Glyph, size: tuple[int, int]) -> np.ndarray:

@@ -72,7 +72,9 @@ def line(rng: random.Random) -> Passage:
         Question(rng.choice((f"what is the {_NTH[nth]}?", f"which one is {_NTH[nth]}?")), items[nth], "position"),
         Question(rng.choice(("what is the last?", "which one is last?")), items[-1], "position"),
         Question(
-            rng.choice((f"is {sought} in the list?", f"does the list have {sought}?")), "yes" if there else "no", "lookup"
+            rng.choice((f"is {sought} in the list?", f"does the list have {sought}?")),
+            "yes" if there else "no",
+            "lookup",
         ),
     ]
     rng.shuffle(questions)
