@@ -15,18 +15,28 @@ _NO_LOSS = {"stage", "step", "rate", "gradient_norm", "tokens_per_second"}
 
 
 def stage_curves(directory: Path) -> tuple[StageCurve, ...]:
-    """The loss curves of a run, stage by stage."""
-    points: dict[str, list[CurvePoint]] = {}
+    """The loss curves of a run, stage by stage.
+
+    Where the loss has several terms, each has a curve, named "stage: term". They are not added up: the log holds the mean
+    of each as it is, and only the objective knows the coefficients.
+    """
+    points: dict[str, dict[str, list[CurvePoint]]] = {}
     for line in _lines(directory):
-        points.setdefault(line["stage"], []).append(
-            CurvePoint(
-                step=line["step"] + 1,
-                loss=sum(value for name, value in line.items() if name not in _NO_LOSS),
-                lr=line["rate"],
-                tokens_per_second=line["tokens_per_second"],
+        terms = points.setdefault(line["stage"], {})
+        for term in (name for name in line if name not in _NO_LOSS):
+            terms.setdefault(term, []).append(
+                CurvePoint(
+                    step=line["step"] + 1,
+                    loss=line[term],
+                    lr=line["rate"],
+                    tokens_per_second=line["tokens_per_second"],
+                )
             )
-        )
-    return tuple(StageCurve(stage=stage, points=tuple(each)) for stage, each in points.items())
+    return tuple(
+        StageCurve(stage=stage if len(terms) == 1 else f"{stage}: {term}", points=tuple(each))
+        for stage, terms in points.items()
+        for term, each in terms.items()
+    )
 
 
 def stage_phases(directory: Path) -> tuple[Phase, ...]:
