@@ -82,15 +82,15 @@ def test_a_picture_is_encoded_once(questions: list[Sample]) -> None:
     assert len(passes) == len(pictures)
 
 
-def test_features_in_memory_are_bounded(questions: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_vectors_in_memory_are_bounded(questions: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
     answerer = _answerer()
     expected = answerer.answer(questions)
-    one = next(iter(answerer._features.values())).nbytes
-    monkeypatch.setattr(answering, "FEATURE_BYTES", 3 * one)
+    one = next(iter(answerer._vectors.values())).nbytes
+    monkeypatch.setattr(answering, "VECTOR_BYTES", 3 * one)
     bounded = _answerer()
     assert bounded.answer(questions) == expected
-    assert len(bounded._features) == 3
-    assert bounded._feature_bytes == 3 * one
+    assert len(bounded._vectors) == 3
+    assert bounded._vector_bytes == 3 * one
 
 
 def test_closing_a_stream_stops_the_model() -> None:
@@ -152,7 +152,7 @@ def test_a_chat_template_of_its_own_is_followed() -> None:
     turns = (user(picture, "one"), assistant("two"), user("three"))
     ids = answerer._prompt(turns).ids
     image = processor.image_token_id
-    assert (ids == image).sum() == processor.image_processor.count_tokens(picture.size)
+    assert (ids == image).sum() == sum(processor.image_processor.runs_of(picture.size))
     words = built.tokenizer.decode(ids[ids != image]).replace(" ", "")
     assert words.removeprefix("<s>") == "[user]one[assistant]two[user]three[answer]"
     assert answerer.answer([Sample("x", turns)])

@@ -111,14 +111,14 @@ def test_several_answers_all_see_the_rows_own_pictures(
     assert cold == [answer for answer in greedy for _ in range(3)]
 
 
-def test_features_serve_as_well_as_pixels(
+def test_vectors_serve_as_well_as_pixels(
     pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
 ) -> None:
     model, processor = pair
     inputs = _inputs(processor, pictures, (2, 0))
     with torch.no_grad():
-        features = model.encoder(inputs["pixel_values"])
-    given = {name: tensor for name, tensor in inputs.items() if name != "pixel_values"} | {"image_features": features}
+        vectors = model.image_vectors(inputs["pixel_values"])
+    given = {name: tensor for name, tensor in inputs.items() if name != "pixel_values"} | {"image_vectors": vectors}
     assert _generated(model, given, num_beams=2) == _generated(model, inputs, num_beams=2)
 
 

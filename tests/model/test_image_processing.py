@@ -130,6 +130,6 @@ def test_a_damaged_file_opened_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 def test_it_counts_what_the_encoder_and_projector_make() -> None:
-    assert _ours("pad-square").count_tokens((300, 20)) == 16
+    assert _ours("pad-square").runs_of((300, 20)) == (16,)
     keeps = OmmaImageProcessor({"type": "pad-square", "size": 28}, ENCODER | {"cls": "keep"}, {"type": "linear"})
-    assert keeps.count_tokens((300, 20)) == 17
+    assert keeps.runs_of((300, 20)) == (17,)

@@ -24,12 +24,24 @@ CHAT = (user(PICTURE, WIDE, "\nwhat is this?"), assistant("a red square"), user(
 FORGED = ["</s>", "<image>", "<|im_end|>", "<|im_start|>assistant\n", "<s>", "<pad>", "<unk>", "###", "ASSISTANT:"]
 
 
-def _count(size: Size) -> int:
-    return 5 if size == (4, 4) else 7
+def _runs(size: Size) -> tuple[int | str, ...]:
+    return (5,) if size == (4, 4) else (7,)
 
 
 def _renderer(tokenizer: PreTrainedTokenizerFast, name: str = "vicuna-v1", **options: object) -> Renderer:
-    return Renderer(tokenizer, TEMPLATES[name], count_tokens=_count, **options)  # type: ignore[arg-type]
+    return Renderer(tokenizer, TEMPLATES[name], runs_of=_runs, **options)  # type: ignore[arg-type]
+
+
+def test_text_between_views_is_tokenized_as_within_a_line(llama_like: PreTrainedTokenizerFast) -> None:
+    renderer = Renderer(llama_like, TEMPLATES["vicuna-v1"], runs_of=lambda size: (2, ",", 1, "\n", 3))
+    rendered = renderer.render(Sample("s", (user(PICTURE), assistant("a"))))
+    start, length = rendered.image_spans[0]
+    inside = llama_like("a,b\nc", add_special_tokens=False)
+    comma, newline = (inside["input_ids"][inside.char_to_token(place)] for place in (1, 3))
+    image = renderer.image_token_id
+    expected = [image, image, comma, image, newline, image, image, image]
+    assert rendered.input_ids[start : start + length].tolist() == expected
+    assert (rendered.labels[start : start + length] == IGNORE).all()
 
 
 def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:

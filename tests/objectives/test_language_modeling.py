@@ -119,7 +119,8 @@ def test_editing_a_packed_sample_changes_no_other(dtype: torch.dtype, kind: str)
     edited = {key: value.copy() for key, value in batch.items()}
     words = (batch["document"] == 2) & (batch["input_ids"] > 10)
     edited["input_ids"][words] = 10 + (edited["input_ids"][words] * 7) % 1000
-    edited["views"][2] = 255 - edited["views"][2]
+    pictures = edited["pixels"].reshape(5, -1)  # one view each, all of one size
+    pictures[2] = 255 - pictures[2]
     with attending_documents(model.language_model) if kind == "documents" else nullcontext():
         after = logits_of(model, edited)
     own = torch.from_numpy(batch["document"] == 2)
@@ -145,10 +146,10 @@ def test_cached_is_uncached(tmp_path: Path) -> None:
     model.feature_cache = FeatureCache(tmp_path, model.fingerprint(), 10**8)
     gradients(model, objective, step_of(objective, chosen[:3]), learn=learn)
     partly = step_of(objective, chosen)
-    assert {"views", "features"} <= partly.micro_batches[0].keys()
+    assert {"pixels", "features"} <= partly.micro_batches[0].keys()
     whole_losses, whole_found = gradients(model, objective, partly, learn=learn)
     cached = step_of(objective, chosen)
-    assert "views" not in cached.micro_batches[0]
+    assert "pixels" not in cached.micro_batches[0]
     cached_losses, cached_found = gradients(model, objective, cached, learn=learn)
     # More than the 1e-5 that is asked for: features do not depend on what was encoded beside them, to the last bit.
     assert whole_losses == cached_losses == losses
@@ -162,14 +163,19 @@ def test_features_do_not_depend_on_their_company(dtype: torch.dtype) -> None:
     assert model.encoder is not None
     model.encoder.requires_grad_(False)
     objective = objective_of(model, row_tokens=2048)
-    chosen = samples(21, turns=1)
-    views = torch.from_numpy(np.concatenate([b["views"] for b in step_of(objective, chosen).micro_batches]))
-    together = model._encode(views)
+    batches = step_of(objective, samples(21, turns=1)).micro_batches
+    views = torch.from_numpy(np.concatenate([b["pixels"] for b in batches])).view(21, -1)
+    shape = tuple(batches[0]["view_shapes"][0].tolist())
+
+    def encoded(some: torch.Tensor) -> torch.Tensor:
+        return torch.stack(model._encode(some.flatten(), [[shape]] * len(some)))
+
+    together = encoded(views)
     assert len(together) == 21
     for cuts in ([1, 20], [8, 8, 5], [3] * 7):
-        assert torch.equal(torch.cat([model._encode(part) for part in views.split(cuts)]), together)
+        assert torch.equal(torch.cat([encoded(part) for part in views.split(cuts)]), together)
     order = torch.randperm(21, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(model._encode(views[order]), together[order])
+    assert torch.equal(encoded(views[order]), together[order])
 
 
 def test_words_alone_give_the_projector_nothing() -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_memory
 from omma.errors import BadInput
 from omma.evaluation.report.numbers import memory
-from omma.parts.resolution import Plan, count_tokens
+from omma.model.views import Arranger
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
 PICTURES = ((128, 128), (336, 336), (640, 480), (1080, 1920), (3000, 800))
@@ -57,7 +57,8 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 parts["language_model"] = model.backbone.build().causal_lm()
             if model.projector is not None:
                 width = parts["language_model"].config.hidden_size
-                parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width)
+                marks = model.resolution.build().marks if model.resolution is not None else ()
+                parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width, marks=marks)
     except OSError as error:
         raise BadInput(
             "recipe field model",
@@ -106,19 +107,18 @@ def _settings(config: Any) -> str:
 def _tokens(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
     table = _table("picture", "views", "tokens")
     if recipe.model.resolution is not None and "projector" in parts:
-        resolution = recipe.model.resolution.build()
+        arranger = _arranger(recipe, parts)
         for width, height in PICTURES:
-            plan = resolution.plan(width, height)
-            table.add_row(f"{width} x {height}", str(len(plan.views)), f"{_count(plan, parts):,}")
+            plan, arrangement = arranger.of((width, height))
+            table.add_row(f"{width} x {height}", str(len(plan.views)), f"{len(arrangement):,}")
     return table
 
 
-def _count(plan: Plan, parts: Mapping[str, nn.Module]) -> int:
+def _arranger(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Arranger:
+    assert recipe.model.resolution is not None
     encoder: Any = parts["encoder"]
     projector: Any = parts.get("projector")
-    return count_tokens(
-        plan, lambda view: projector.grid(encoder.grid(view.size)) if projector else encoder.grid(view.size)
-    )
+    return Arranger(recipe.model.resolution.build(), encoder, projector)
 
 
 def _stage(name: str, stage: StageRecipe) -> str:
@@ -139,7 +139,7 @@ def _stage(name: str, stage: StageRecipe) -> str:
 def _memory(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
     features = 0
     if recipe.model.resolution is not None and "encoder" in parts:
-        features = _count(recipe.model.resolution.build().plan(*PICTURES[0]), {"encoder": parts["encoder"]})
+        features = len(_arranger(recipe, {"encoder": parts["encoder"]}).of(PICTURES[0])[1])
     estimates = [training_memory(name, stage, parts, features) for name, stage in recipe.stages.items()]
     if "language_model" in parts:
         longest = getattr(parts["language_model"].config, "max_position_embeddings", CONVERSATION)

@@ -63,7 +63,7 @@ class CurvePoint(Record):
 class StageCurve(Record):
     """How one stage of training went."""
 
-    stage: str = Field(description="Name of the stage.")
+    stage: str = Field(description="Name of the stage; with several terms of the loss, also of the term.")
     points: tuple[CurvePoint, ...] = Field(description="In order of steps.")
 
 
@@ -74,7 +74,7 @@ class Results(Record):
     run: Run = Field(description="What was run.")
     environment: Environment = Field(description="What it ran on.")
     timing: Timing = Field(description="Speed and memory.")
-    curves: tuple[StageCurve, ...] = Field(description="How training went, one per stage.")
+    curves: tuple[StageCurve, ...] = Field(description="How training went, one per stage and term of its loss.")
     scores: Scores = Field(description="The numbers, computed from the items.")
     items: tuple[ItemResult, ...] = Field(description="Every question with the replies to it.")
 

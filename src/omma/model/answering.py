@@ -24,7 +24,7 @@ from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
 from omma.model.templates import template_named
 
-FEATURE_BYTES = 512 * 2**20
+VECTOR_BYTES = 512 * 2**20
 """Encoder features that are kept in memory at most; the pictures that were shown longest ago go first."""
 
 
@@ -58,8 +58,8 @@ class ModelAnswerer:
         self.processor = processor
         self.max_new_tokens = max_new_tokens
         self.batch = batch
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
-        self._feature_bytes = 0
+        self._vectors: OrderedDict[str, Tensor] = OrderedDict()
+        self._vector_bytes = 0
         template = template_named(processor.template)
         written = template.jinja(system=processor.system, image_token=processor.image_token)
         self._own_chat_template = processor.chat_template != written
@@ -155,7 +155,7 @@ class ModelAnswerer:
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         images = [image for prompt in prompts for image in prompt.images]
         if images:
-            inputs["image_features"] = torch.cat([self._features_of(image) for image in images])
+            inputs["image_vectors"] = torch.cat([self._vectors_of(image) for image in images])
         return {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
 
     @torch.inference_mode()
@@ -172,19 +172,19 @@ class ModelAnswerer:
         )
 
     @torch.inference_mode()
-    def _features_of(self, image: ImageSource) -> Tensor:
-        """Features [V, T, C] of one picture."""
-        found = self._features.get(image.key)
+    def _vectors_of(self, image: ImageSource) -> Tensor:
+        """Image vectors [K, H] of one picture."""
+        found = self._vectors.get(image.key)
         if found is not None:
-            self._features.move_to_end(image.key)
+            self._vectors.move_to_end(image.key)
             return found
-        pixels = self.processor.image_processor([image], return_tensors="pt")["pixel_values"]
-        features = self.model.encoder(pixels.to(self.model.device, self.model.dtype))
-        self._features[image.key] = features
-        self._feature_bytes += features.nbytes
-        while self._feature_bytes > FEATURE_BYTES and len(self._features) > 1:
-            self._feature_bytes -= self._features.popitem(last=False)[1].nbytes
-        return features
+        inputs = self.processor.image_processor([image], return_tensors="pt")
+        vectors = self.model.image_vectors(**inputs.to(self.model.device))
+        self._vectors[image.key] = vectors
+        self._vector_bytes += vectors.nbytes
+        while self._vector_bytes > VECTOR_BYTES and len(self._vectors) > 1:
+            self._vector_bytes -= self._vectors.popitem(last=False)[1].nbytes
+        return vectors
 
     @property
     def _padding_id(self) -> int:

@@ -7,7 +7,7 @@ one module whose parameter paths begin with ``encoder.``, ``projector.`` or ``la
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -23,8 +23,9 @@ from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.pixels import normalize
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
+from omma.model.views import Arranger, Shape, encode, feature_counts
 from omma.parts.encoders import Encoder
-from omma.parts.resolution import Resolution, count_tokens
+from omma.parts.resolution import Resolution
 from omma.parts.weights import locate
 
 IMAGE_TOKEN = "<image>"
@@ -62,7 +63,7 @@ class Composition(nn.Module):
         self.template = template
         self.system = system
         self.feature_cache: FeatureCache | None = None
-        self._tokens: dict[tuple[int, int], int] = {}
+        self._arranger: Arranger | None = None
 
     @property
     def vlm(self) -> OmmaForConditionalGeneration | None:
@@ -76,14 +77,17 @@ class Composition(nn.Module):
     def dtype(self) -> torch.dtype:
         return next(self.parameters()).dtype
 
-    def tokens_of(self, size: tuple[int, int]) -> int:
-        """Image tokens of a picture of that size (width, height)."""
-        if size not in self._tokens:
-            assert self.resolution is not None and self.encoder is not None and self.projector is not None
-            encoder, projector = self.encoder, self.projector
-            plan = self.resolution.plan(*size)
-            self._tokens[size] = count_tokens(plan, lambda view: projector.grid(encoder.grid(view.size)))
-        return self._tokens[size]
+    @property
+    def arranger(self) -> Arranger | None:
+        """How its pictures are cut and ordered; None for a language model alone."""
+        if self._arranger is None and self.resolution is not None and self.encoder is not None:
+            self._arranger = Arranger(self.resolution, self.encoder, self.projector)
+        return self._arranger
+
+    def runs_of(self, size: tuple[int, int]) -> tuple[int | str, ...]:
+        """What a picture of that size (width, height) is in the prompt: image tokens in a row, and text between them."""
+        assert self.arranger is not None
+        return self.arranger.of(size)[1].runs
 
     def renderer(self, *, max_length: int | None = None) -> Renderer:
         """The renderer that training, evaluation and chat share."""
@@ -91,7 +95,7 @@ class Composition(nn.Module):
         return Renderer(
             self.tokenizer,
             template_named(self.template),
-            count_tokens=self.tokens_of if self.projector is not None else None,
+            runs_of=self.runs_of if self.projector is not None else None,
             system=self.system,
             image_token=IMAGE_TOKEN,
             max_length=max_length,
@@ -109,42 +113,61 @@ class Composition(nn.Module):
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
-    def features(self, batch: Mapping[str, Any]) -> Tensor | None:
-        """Encoder features [V, T, C] of a micro-batch's pictures in order, cached ones and new ones merged.
+    def image_vectors(self, batch: Mapping[str, Any]) -> Tensor | None:
+        """Image vectors [K, H] of a micro-batch's pictures in order, from cached features and new ones.
 
         With a frozen encoder, new ones go into the cache.
         """
         if "picture_keys" not in batch:
             return None
-        cached = list(_floats(batch["features"]).split(batch["feature_counts"].tolist())) if "features" in batch else []
-        new = self._encode(batch["views"]).split(batch["view_counts"].tolist()) if "views" in batch else ()
+        assert self.encoder is not None and self.vlm is not None
+        shapes = [tuple(shape) for shape in batch["view_shapes"].tolist()]
+        per_picture: list[list[Shape]] = [
+            [shapes.pop(0) for _ in range(count)] for count in batch["view_counts"].tolist()
+        ]
         keys = [str(key) for key in batch["picture_keys"]]
+        new = self._encode(batch["pixels"], [s for s, key in zip(per_picture, keys, strict=True) if key]) if any(keys) else []
         if self.feature_cache is not None and new:
-            self.feature_cache.put(
-                [(key, _bits(array)) for key, array in zip([k for k in keys if k], new, strict=True)]
-            )
+            self.feature_cache.put([(key, _bits(found[None])) for key, found in zip(filter(None, keys), new, strict=True)])
+        counts = [sum(feature_counts(self.encoder, s)) for s, key in zip(per_picture, keys, strict=True) if not key]
+        cached = _floats(batch["features"]).split(counts) if counts else ()
         sources = {True: iter(new), False: iter(cached)}
-        return torch.cat([next(sources[bool(key)]).to(self.device, self.dtype) for key in keys])
+        features = torch.cat([next(sources[bool(key)]).to(self.device, self.dtype) for key in keys])
+        return self.vlm.image_vectors(
+            features=features, view_shapes=batch["view_shapes"], image_index=batch["image_index"].to(self.device)
+        )
 
-    def _encode(self, views_VHW3: Tensor) -> Tensor:
+    def _encode(self, pixels: Tensor, pictures: list[list[Shape]]) -> list[Tensor]:
+        """Features [sum of T, C] of every picture from the flat uint8 pixels of all their views."""
         assert self.encoder is not None
-        pixels = normalize(views_VHW3.to(self.device), self.encoder.mean, self.encoder.std).to(self.dtype)
-        if any(p.requires_grad for p in self.encoder.parameters()):
-            return self.encoder(pixels)
+        encoder = self.encoder
+        shapes = [shape for picture in pictures for shape in picture]
+        views = pixels.split([3 * height * width for height, width, *_ in shapes])
+
+        def pixels_of(numbers: list[int], height: int, width: int) -> Tensor:
+            stacked = torch.stack([views[number] for number in numbers]).view(-1, height, width, 3)
+            return normalize(stacked.to(self.device), encoder.mean, encoder.std).to(self.dtype)
+
+        learning = any(p.requires_grad for p in encoder.parameters())
+        found = encode(encoder, shapes, pixels_of, *(() if learning else (self._frozen,)))
+        per_view = iter(found)
+        return [torch.cat([next(per_view) for _ in picture]) for picture in pictures]
+
+    def _frozen(self, read: Callable[[Tensor, Tensor], Tensor], pixels: Tensor, cells: Tensor) -> Tensor:
         size = ENCODE_CHUNK.get(self.device.type, 32)
         missing = -len(pixels) % size
         full = torch.cat([pixels, pixels.new_zeros(missing, *pixels.shape[1:])])
+        places = torch.cat([cells, cells[-1:].expand(missing, -1)])
         with torch.no_grad():
-            return torch.cat([self.encoder(chunk) for chunk in full.split(size)])[: len(pixels)]
+            chunks = [read(*chunk) for chunk in zip(full.split(size), places.split(size), strict=True)]
+            return torch.cat(chunks)[: len(pixels)]
 
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         """Token embeddings [B, L, H] of a micro-batch, pictures spliced in."""
-        features = self.features(batch)
         if self.vlm is None:
             assert self.language_model is not None
             return self.language_model.get_input_embeddings()(batch["input_ids"])
-        vectors = None if features is None else self.vlm.image_vectors(image_features=features)
-        return self.vlm.embed(batch["input_ids"], vectors)
+        return self.vlm.embed(batch["input_ids"], self.image_vectors(batch))
 
 
 def _floats(features: Tensor) -> Tensor:
@@ -200,7 +223,7 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
         )
         vlm = OmmaForConditionalGeneration(config)
         if load_weights:
-            if model.encoder.weights is not None:
+            if getattr(model.encoder, "weights", None) is not None:  # linear patches have none
                 vlm.encoder.load_state_dict(model.encoder.build(load_weights=True).state_dict())
             if model.backbone.weights is not None:
                 loaded = model.backbone.build().causal_lm(load_weights=True)

@@ -24,9 +24,10 @@ from omma.data.images import BytesImage, FileImage, MemoryImage
 from omma.data.sample import ImageSource
 from omma.errors import BadInput
 from omma.model.pixels import normalize, views_uint8
-from omma.parts.encoders import ENCODERS, Encoder
-from omma.parts.projectors import PROJECTORS, Projector
-from omma.parts.resolution import RESOLUTIONS, Resolution, count_tokens
+from omma.model.views import Arranger, joined_index, shapes_of
+from omma.parts.encoders import ENCODERS
+from omma.parts.projectors import PROJECTORS
+from omma.parts.resolution import RESOLUTIONS
 from omma.parts.resolution.base import Size
 
 
@@ -37,7 +38,7 @@ class OmmaImageProcessor(BaseImageProcessor):
         resolution, encoder, projector: part configs as plain data, as in `OmmaConfig`.
     """
 
-    model_input_names = ["pixel_values"]
+    model_input_names = ["pixel_values", "view_shapes", "image_index"]
 
     def __init__(
         self,
@@ -50,28 +51,22 @@ class OmmaImageProcessor(BaseImageProcessor):
         self.resolution = resolution
         self.encoder = encoder
         self.projector = projector
-        self._tokens: dict[Size, int] = {}
 
     @cached_property
-    def _parts(self) -> tuple[Resolution, Encoder, Projector]:
-        """The parts without weights: they are only asked for sizes."""
+    def arranger(self) -> Arranger:
+        """How pictures are cut and ordered, by parts without weights: they are only asked for sizes."""
         resolution = RESOLUTIONS.parse(self.resolution or {}, where="resolution").build()
         with torch.device("meta"):
             encoder = ENCODERS.parse(self.encoder or {}, where="encoder").build()
             # Any width that the encoder has is fit to build a projector that is never run.
             projector = PROJECTORS.parse(self.projector or {}, where="projector").build(
-                d_in=encoder.width, d_out=encoder.width
+                d_in=encoder.width, d_out=encoder.width, marks=resolution.marks
             )
-        return resolution, encoder, projector
+        return Arranger(resolution, encoder, projector)
 
-    def count_tokens(self, size: Size) -> int:
-        """Tokens that a picture of (width, height) pixels takes in the prompt."""
-        if size not in self._tokens:
-            resolution, encoder, projector = self._parts
-            self._tokens[size] = count_tokens(
-                resolution.plan(*size), lambda view: projector.grid(encoder.grid(view.size))
-            )
-        return self._tokens[size]
+    def runs_of(self, size: Size) -> tuple[int | str, ...]:
+        """What a picture of (width, height) pixels is in the prompt: image tokens in a row, and text between them."""
+        return self.arranger.of(size)[1].runs
 
     def preprocess(self, images: Any, *, return_tensors: str | None = None, **kwargs: Any) -> BatchFeature:
         """Normalised pixels of all views of all pictures, in order.
@@ -80,17 +75,31 @@ class OmmaImageProcessor(BaseImageProcessor):
             images: one picture or lists of them, as deep as you like (see `picture`).
 
         Returns:
-            ``pixel_values``: float32 [views, 3, height, width].
+            ``pixel_values``: float32 [V, 3, height, width], and where views differ or are not simply put one after
+            another, ``view_shapes`` [V, 5] and ``image_index`` [K] (see `OmmaForConditionalGeneration.image_vectors`).
 
         Raises:
             BadInput: for a picture that cannot be read.
         """
-        resolution, encoder, _ = self._parts
+        encoder = self.arranger.encoder
+        sources = [picture(image) for image in flat(images)]
+        arranged = [self.arranger.of(source.size) for source in sources]
         views = [
-            views_uint8(source, resolution.plan(*source.size), encoder.mean) for source in map(picture, flat(images))
+            view
+            for source, (plan, _) in zip(sources, arranged, strict=True)
+            for view in views_uint8(source, plan, encoder.mean)
         ]
-        pixels = normalize(torch.from_numpy(np.concatenate(views)), encoder.mean, encoder.std)
-        return BatchFeature({"pixel_values": pixels.numpy()}, tensor_type=return_tensors)
+        height, width = max(view.shape[0] for view in views), max(view.shape[1] for view in views)
+        pixels = torch.zeros(len(views), 3, height, width)
+        for number, view in enumerate(views):
+            pixels[number, :, : view.shape[0], : view.shape[1]] = normalize(
+                torch.from_numpy(view[None]), encoder.mean, encoder.std
+            )[0]
+        data = {"pixel_values": pixels.numpy()}
+        if not self.arranger.is_plain:
+            data["view_shapes"] = np.concatenate([shapes_of(plan) for plan, _ in arranged])
+            data["image_index"] = joined_index([arrangement for _, arrangement in arranged])
+        return BatchFeature(data, tensor_type=return_tensors)
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,8 @@
 Placeholder rule: the prompt holds the image token exactly as many times as there are image vectors, and their embeddings
 are overwritten. (LLaVA's splice of vectors between text pieces is the same mathematics.)
 
-Shapes: B rows, L tokens, V views (all pictures of all rows, in order), T features per view, C channels, H model width.
+Shapes: B rows, L tokens, V views (all pictures of all rows, in order), K image vectors (one per image token, in order),
+C channels, H model width.
 """
 
 from __future__ import annotations
@@ -16,6 +17,12 @@ from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
+from omma.model.views import WHOLE, encode, place, project
+from omma.parts.encoders import Encoder
+from omma.parts.projectors import Projector
+
+PICTURES = ("pixel_values", "view_shapes", "image_index", "image_vectors")
+"""Inputs of `OmmaForConditionalGeneration.forward` that hold pictures."""
 
 
 class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -34,10 +41,12 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def __init__(self, config: OmmaConfig) -> None:
         super().__init__(config)
         parts = config.parts()
-        self.encoder: nn.Module = parts["encoder"].build()
+        self.encoder: Encoder = parts["encoder"].build()
         self.language_model: PreTrainedModel = parts["backbone"].build().causal_lm()
-        self.projector: nn.Module = parts["projector"].build(
-            d_in=self.encoder.width, d_out=self.language_model.config.hidden_size
+        self.projector: Projector = parts["projector"].build(
+            d_in=self.encoder.width,
+            d_out=self.language_model.config.hidden_size,
+            marks=parts["resolution"].build().marks,
         )
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
@@ -63,17 +72,34 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def get_decoder(self) -> nn.Module:
         return self.language_model.get_decoder()
 
-    def image_vectors(self, pixel_values: Tensor | None = None, image_features: Tensor | None = None) -> Tensor:
-        """Vectors [image tokens, H] that replace the placeholders, for all views in order.
+    def image_vectors(
+        self,
+        pixel_values: Tensor | None = None,
+        view_shapes: Tensor | None = None,
+        image_index: Tensor | None = None,
+        *,
+        features: Tensor | None = None,
+    ) -> Tensor:
+        """Vectors [K, H] that replace the image tokens, in order.
 
         Args:
-            pixel_values: normalised pixels [V, 3, height, width], or
-            image_features: what the encoder makes of them [V, T, C], from a cache.
+            pixel_values: normalised pixels [V, 3, height, width]; smaller views are filled up at the right and below.
+            view_shapes: int [V, 5], see `omma.model.views.Shape`; None if all views are as large as the pixels.
+            image_index: int [K], see `omma.model.views.place`; None if tokens stand in the order of the views.
+            features: what the encoder makes of the views, one after another [sum of T, C], instead of pixels.
         """
-        if image_features is None:
+        if view_shapes is None:
             assert pixel_values is not None
-            image_features = self.encoder(pixel_values.to(self.dtype))
-        return self.projector(image_features.to(self.dtype)).flatten(0, 1)
+            shape = (*pixel_values.shape[2:], WHOLE, WHOLE, 0)
+            shapes = [shape] * len(pixel_values)
+        else:
+            shapes = [tuple(shape) for shape in view_shapes.tolist()]
+        if features is None:
+            assert pixel_values is not None
+            pixels = pixel_values.to(self.dtype)
+            features = torch.cat(encode(self.encoder, shapes, lambda views, h, w: pixels[views, :, :h, :w]))
+        tokens = project(self.encoder, self.projector, features.to(self.dtype), shapes)
+        return place(tokens, self.projector.mark_vectors(), image_index)
 
     def embed(self, input_ids_BL: Tensor, vectors_NH: Tensor | None) -> Tensor:
         """Token embeddings [B, L, H], with image vectors in place of the placeholders.
@@ -99,7 +125,9 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         past_key_values: Any = None,
         inputs_embeds: Tensor | None = None,
         pixel_values: Tensor | None = None,
-        image_features: Tensor | None = None,
+        view_shapes: Tensor | None = None,
+        image_index: Tensor | None = None,
+        image_vectors: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
         **kwargs: Any,
@@ -109,16 +137,16 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             input_ids: [B, L] with one image token per image vector.
             attention_mask: [B, L] (1 real, 0 padding), or a boolean [B, 1, L, L] from `AttentionPlan.dense`.
-            pixel_values: [V, 3, height, width] of all views, in order of appearance; or
-            image_features: [V, T, C], what the encoder makes of them.
+            pixel_values, view_shapes, image_index: the pictures, see `image_vectors`; or
+            image_vectors: [K, H], what becomes of them.
             labels: [B, L], -100 where not learned, not shifted.
         """
         if inputs_embeds is None:
             if input_ids is None:
                 raise ValueError("give input_ids or inputs_embeds")
-            seen = pixel_values is not None or image_features is not None
-            vectors = self.image_vectors(pixel_values, image_features) if seen else None
-            inputs_embeds = self.embed(input_ids, vectors)
+            if image_vectors is None and pixel_values is not None:
+                image_vectors = self.image_vectors(pixel_values, view_shapes, image_index)
+            inputs_embeds = self.embed(input_ids, image_vectors)
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -130,18 +158,13 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
 
     def prepare_inputs_for_generation(
-        self,
-        input_ids: Tensor,
-        pixel_values: Tensor | None = None,
-        image_features: Tensor | None = None,
-        is_first_iteration: bool = False,
-        **kwargs: Any,
+        self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
     ) -> dict[str, Any]:
         """Pictures are shown on the first step only: later steps find them in the cache."""
+        pictures = {name: kwargs.pop(name, None) for name in PICTURES}
         inputs = super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
         if is_first_iteration or not kwargs.get("use_cache", True):
-            inputs["pixel_values"] = pixel_values
-            inputs["image_features"] = image_features
+            inputs |= pictures
         return inputs
 
     def _expand_inputs_for_generation(
@@ -153,22 +176,22 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     ) -> tuple[Tensor, dict[str, Any]]:
         """Rows repeated for beams and several answers, each with all of its pictures.
 
-        The base class repeats every tensor entry by entry, which tears the pictures of a row apart: a row's views have
-        to be repeated together.
+        The base class repeats every tensor entry by entry, which tears the pictures of a row apart. So pictures become
+        vectors here, once, and a row's vectors are repeated together.
         """
-        views = {name: model_kwargs.pop(name, None) for name in ("pixel_values", "image_features")}
+        pictures = {name: model_kwargs.pop(name, None) for name in PICTURES}
         if input_ids is not None and expand_size > 1:
-            tokens_B = (input_ids == self.config.image_token_id).sum(1)
-            for name, tensor in views.items():
-                if tensor is not None:
-                    # All views of a batch have one size, so they take equally many tokens each.
-                    views_B = tokens_B * tensor.shape[0] // tokens_B.sum().clamp(min=1)
-                    rows = tensor.split(views_B.tolist())
-                    views[name] = torch.cat([row for row in rows for _ in range(expand_size)])
+            vectors = pictures.pop("image_vectors")
+            if vectors is None and pictures["pixel_values"] is not None:
+                vectors = self.image_vectors(**pictures)
+            if vectors is not None:
+                rows = vectors.split((input_ids == self.config.image_token_id).sum(1).tolist())
+                vectors = torch.cat([row for row in rows for _ in range(expand_size)])
+            pictures = {"image_vectors": vectors}
         input_ids, model_kwargs = super()._expand_inputs_for_generation(
             expand_size=expand_size, is_encoder_decoder=is_encoder_decoder, input_ids=input_ids, **model_kwargs
         )
-        return input_ids, model_kwargs | {name: tensor for name, tensor in views.items() if tensor is not None}
+        return input_ids, model_kwargs | {name: tensor for name, tensor in pictures.items() if tensor is not None}
 
 
 def target_losses(model: PreTrainedModel, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:

@@ -16,9 +16,9 @@ def fill_color(mean: Triple) -> tuple[int, int, int]:
     return int(mean[0] * 255), int(mean[1] * 255), int(mean[2] * 255)
 
 
-def views_uint8(image: ImageSource, plan: Plan, mean: Triple) -> np.ndarray:
-    """All views of a picture as uint8 [views, height, width, 3]; every view of a plan has the same size here."""
-    return np.stack([np.asarray(view) for view in cut(image.load(), plan, fill=fill_color(mean))])
+def views_uint8(image: ImageSource, plan: Plan, mean: Triple) -> list[np.ndarray]:
+    """All views of a picture as uint8 [height, width, 3] each."""
+    return [np.array(view) for view in cut(image.load(), plan, fill=fill_color(mean))]
 
 
 def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:

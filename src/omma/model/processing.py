@@ -57,7 +57,7 @@ class OmmaProcessor(ProcessorMixin):
         return Renderer(
             self.tokenizer,
             template_named(self.template),
-            count_tokens=self.image_processor.count_tokens,
+            runs_of=self.image_processor.runs_of,
             system=self.system,
             image_token=self.image_token,
         )
@@ -76,7 +76,7 @@ class OmmaProcessor(ProcessorMixin):
                 "left"), ``truncation`` with ``max_length``, ``return_tensors``.
 
         Returns:
-            ``input_ids`` and ``attention_mask`` [B, L], and ``pixel_values`` [views, 3, height, width] if there are
+            ``input_ids`` and ``attention_mask`` [B, L], and what `OmmaImageProcessor.preprocess` gives if there are
             pictures.
 
         Raises:
@@ -200,7 +200,7 @@ class OmmaProcessor(ProcessorMixin):
             "attention_mask": [mask.tolist() for mask in masks],
         }
         if sources:
-            data["pixel_values"] = self.image_processor(sources)["pixel_values"]
+            data |= self.image_processor(sources)
         return BatchFeature(data, tensor_type=options.get("return_tensors"))
 
     @property

@@ -38,7 +38,7 @@ class Rendered:
     Attributes:
         input_ids: int64 [L].
         labels: int64 [L], `IGNORE` where not learned; not shifted.
-        image_spans: (start, length) of every picture's placeholder run, in order.
+        image_spans: (start, length) of what every picture becomes, in order.
     """
 
     input_ids: np.ndarray
@@ -52,7 +52,8 @@ class Renderer:
     Args:
         tokenizer: a fast tokenizer that knows ``image_token``. It is not changed.
         template: the chat format.
-        count_tokens: placeholders that a picture of a given size takes; only needed for samples with pictures.
+        runs_of: what a picture of a given size becomes: placeholders in a row, and text between them; only needed for
+            samples with pictures.
         system: system text instead of the template's own.
         image_token: the placeholder.
         max_length: longer samples are cut at the right, after pictures took their places.
@@ -66,14 +67,14 @@ class Renderer:
         tokenizer: PreTrainedTokenizerBase,
         template: Template,
         *,
-        count_tokens: Callable[[Size], int] | None = None,
+        runs_of: Callable[[Size], Sequence[int | str]] | None = None,
         system: str | None = None,
         image_token: str = "<image>",
         max_length: int | None = None,
     ) -> None:
         self.template = template
         self.system = system
-        self.count_tokens = count_tokens
+        self.runs_of = runs_of
         self.max_length = max_length
         vocabulary = tokenizer.get_vocab()
         needed = [*template.special_tokens, image_token, *([tokenizer.eos_token] if template.needs_eos else [])]
@@ -88,6 +89,7 @@ class Renderer:
         self.image_token_id: int = vocabulary[image_token]
         self.eos: str = tokenizer.eos_token or ""
         self._bos = _automatic_bos(tokenizer)
+        self._separators: dict[str, list[int]] = {}
         self._tokenizer, self._secret = _guarded(tokenizer, {token for token in needed if token})
         self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self._secret, key=len, reverse=True)))
 
@@ -128,10 +130,10 @@ class Renderer:
                 flags.append((b"\1" if piece.learn else b"\0") * len(text))
                 continue
             self._flush(texts, flags, ids, learned)
-            length = self._placeholders(piece)
-            spans.append((len(ids), length))
-            ids += [self.image_token_id] * length
-            learned += [False] * length
+            shown = self._picture(piece)
+            spans.append((len(ids), len(shown)))
+            ids += shown
+            learned += [False] * len(shown)
         self._flush(texts, flags, ids, learned)
         if max_length is not None and len(ids) > max_length:
             needed = sum(spans[-1]) if spans else 0
@@ -163,10 +165,23 @@ class Renderer:
     def _structural(self, text: str) -> str:
         return self._pattern.sub(lambda match: self._secret[match[0]], text)
 
-    def _placeholders(self, image: ImageSource) -> int:
-        if self.count_tokens is None:
-            raise ValueError("this renderer was made without count_tokens, but a sample holds a picture")
-        return self.count_tokens(image.size)
+    def _picture(self, image: ImageSource) -> list[int]:
+        """Ids of a picture: placeholders, and the text between its views."""
+        if self.runs_of is None:
+            raise ValueError("this renderer was made without runs_of, but a sample holds a picture")
+        ids: list[int] = []
+        for run in self.runs_of(image.size):
+            ids += [self.image_token_id] * run if isinstance(run, int) else self._between(run)
+        return ids
+
+    def _between(self, text: str) -> list[int]:
+        """Ids of a separator, as it is tokenized within a line: without what a tokenizer puts before a text's start."""
+        known = self._separators.get(text)
+        if known is None:
+            before = self._tokenizer.encode("a", add_special_tokens=False).ids
+            known = self._tokenizer.encode(f"a{text}", add_special_tokens=False).ids[len(before) :]
+            self._separators[text] = known
+        return known
 
 
 def _automatic_bos(tokenizer: PreTrainedTokenizerBase) -> list[int]:

@@ -26,21 +26,38 @@ from omma.model.document_attention import Documents, attending_documents, attend
 from omma.model.modeling import decoder_hidden, target_losses
 from omma.model.pixels import views_uint8
 from omma.model.segments import IGNORE, Rendered, Renderer
+from omma.model.views import Arranger, joined_index, shapes_of
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
 from omma.parts.base import PartConfig
-from omma.parts.resolution.base import Resolution
+from omma.parts.resolution.layout import Arrangement
 
 ROUND_TO = 16
 """Rows are padded to a multiple of this, which matrix kernels like."""
 
 
 @dataclass(frozen=True)
+class Picture:
+    """One picture, ready for a micro-batch.
+
+    Attributes:
+        key: of the feature cache; empty if the features are from there already.
+        data: features [sum of T, C] from the cache, or else the pixels of all views, uint8 and flat.
+        shapes: of the views, int64 [V, 5] (`omma.model.views.Shape`).
+        arrangement: the sequence that it becomes.
+    """
+
+    key: str
+    data: np.ndarray
+    shapes: np.ndarray
+    arrangement: Arrangement
+
+
+@dataclass(frozen=True)
 class Prepared:
-    """One sample, ready to be packed: its tokens, and per picture either cached features or uint8 views."""
+    """One sample, ready to be packed: its tokens and its pictures."""
 
     rendered: Rendered
-    pictures: tuple[tuple[str, np.ndarray], ...]
-    """(cache key, array): float features [V, T, C] if the key is empty, else uint8 views [V, height, width, 3]."""
+    pictures: tuple[Picture, ...]
 
 
 @dataclass
@@ -48,7 +65,7 @@ class LanguageModelingCollator:
     """The half of the objective that runs in workers."""
 
     renderer: Renderer
-    resolution: Resolution | None
+    arranger: Arranger | None
     mean: tuple[float, float, float]
     features: FeatureReader | None
     row_tokens: int
@@ -65,15 +82,17 @@ class LanguageModelingCollator:
             )
         return Prepared(rendered, tuple(self._picture(image) for image in sample.images[: len(rendered.image_spans)]))
 
-    def _picture(self, image: ImageSource) -> tuple[str, np.ndarray]:
-        assert self.resolution is not None
-        plan = self.resolution.plan(*image.size)
+    def _picture(self, image: ImageSource) -> Picture:
+        assert self.arranger is not None
+        plan, arrangement = self.arranger.of(image.size)
+        shapes = shapes_of(plan)
         if self.features is not None:
             found = self.features.get(image.key, plan)
             if found is not None:
-                return "", found
+                return Picture("", found[0], shapes, arrangement)
         key = self.features.key(image.key, plan) if self.features is not None else "uncached"
-        return key, views_uint8(image, plan, self.mean)
+        pixels = np.concatenate([view.reshape(-1) for view in views_uint8(image, plan, self.mean)])
+        return Picture(key, pixels, shapes, arrangement)
 
     def collate(self, prepared: Sequence[Prepared]) -> Step:
         lengths = [len(p.rendered.input_ids) for p in prepared]
@@ -102,9 +121,7 @@ def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
         "labels": np.full(shape, IGNORE, dtype=np.int64),
         "document": np.full(shape, PADDING, dtype=np.int64),
     }
-    keys: list[str] = []
-    views: list[np.ndarray] = []
-    features: list[np.ndarray] = []
+    pictures: list[Picture] = []
     for r, row in enumerate(rows):
         start = 0
         for d, one in enumerate(row):
@@ -113,17 +130,24 @@ def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
             batch["labels"][r, start + 1 : stop] = one.rendered.labels[1:]
             batch["document"][r, start:stop] = d
             start = stop
-            for key, array in one.pictures:
-                keys.append(key)
-                (views if key else features).append(array)
-    if views:
-        batch["views"] = np.concatenate(views)
-        batch["view_counts"] = np.array([len(v) for v in views])
-    if features:
-        batch["features"] = np.concatenate(features)
-    if keys:
-        batch["picture_keys"] = np.array(keys)
-        batch["feature_counts"] = np.array([len(f) for f in features], dtype=np.int64)
+            pictures += one.pictures
+    if pictures:
+        batch |= _seen(pictures)
+    return batch
+
+
+def _seen(pictures: list[Picture]) -> MicroBatch:
+    """What a micro-batch holds of its pictures, for `Composition.image_vectors`."""
+    batch: MicroBatch = {
+        "picture_keys": np.array([picture.key for picture in pictures]),
+        "view_counts": np.array([len(picture.shapes) for picture in pictures]),
+        "view_shapes": np.concatenate([picture.shapes for picture in pictures]),
+        "image_index": joined_index([picture.arrangement for picture in pictures]),
+    }
+    if new := [picture.data for picture in pictures if picture.key]:
+        batch["pixels"] = np.concatenate(new)
+    if cached := [picture.data for picture in pictures if not picture.key]:
+        batch["features"] = np.concatenate(cached)
     return batch
 
 
@@ -156,7 +180,7 @@ class LanguageModeling(Objective):
         model, config = self.model, self.config
         return LanguageModelingCollator(
             renderer=model.renderer(max_length=config.max_length),
-            resolution=model.resolution,
+            arranger=model.arranger,
             mean=model.encoder.mean if model.encoder is not None else (0.5, 0.5, 0.5),
             features=model.feature_reader(),
             row_tokens=config.row_tokens,

@@ -53,8 +53,10 @@ class PictureTextCollator:
                 found=f"{len(sample.images)}",
                 remedy="leave it out",
             )
-        views = [views_uint8(image, self.resolution.plan(*image.size), self.mean) for image in sample.images]
-        return np.concatenate(views), {name: term.tokens(sample) for name, term in self.terms.items()}
+        views = [
+            view for image in sample.images for view in views_uint8(image, self.resolution.plan(*image.size), self.mean)
+        ]
+        return np.stack(views), {name: term.tokens(sample) for name, term in self.terms.items()}
 
     def collate(self, prepared: Sequence[tuple[np.ndarray, dict[str, Any]]]) -> Step:
         batches: list[MicroBatch] = []

@@ -24,6 +24,8 @@ from omma.model.composition import load_tokenizer
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 
+WORDS = ("shapes", "documents", "charts", "digits", "panels", "arithmetic", "language", "recall")
+"""Worlds whose descriptions the language model learns to answer about."""
 SPLITS = ("fresh", "compositional")
 
 
@@ -71,7 +73,7 @@ def main(directory: Path, scenes: int = 60) -> None:
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
     tokenizer = load_tokenizer(str(directory.resolve()), where="directory")
     answerer = WordsAnswerer(model, Renderer(tokenizer, template_named("vicuna-v1"), system=""), tokenizer)
-    items = [item for world in WORLDS.names() for split in SPLITS for item in described(world, split, scenes)]
+    items = [item for world in WORDS for split in SPLITS for item in described(world, split, scenes)]
     conditions: tuple[Condition, ...] = ("sighted",)
     predictions = evaluate(answerer, items, conditions=conditions, batch_size=128)
     scores = score(judged(items, predictions, conditions))

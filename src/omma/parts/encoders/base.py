@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from omma.parts.base import Part, PartConfig, Registry
@@ -23,18 +25,35 @@ class Encoder(Part, nn.Module):
     Attributes:
         width: channels C of its features.
         mean, std: what pixels in [0, 1] are normalised with.
+        branches: how many encoders it is; a plan's views say by which they are read (`View.branch`).
     """
 
     width: int
     mean: Triple
     std: Triple
+    branches: int = 1
 
     class Config(PartConfig):
         pass
 
-    def grid(self, size: Size) -> Grid:
-        """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row)."""
+    def grid(self, size: Size, branch: int = 0) -> Grid:
+        """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row).
+
+        (0, 0) for a view whose features are joined to those of another.
+        """
         raise NotImplementedError
+
+    def read(self, pixels_NCHW: Tensor, branch: int, cells_N2: Tensor) -> Tensor:
+        """Features [N, rows * columns, C] of views of one size and branch.
+
+        Args:
+            cells_N2: (row, column) of each view among those of its canvas; -1 for a view of the whole picture.
+        """
+        return self(pixels_NCHW)
+
+    def join(self, features: list[Tensor], branches: Sequence[int]) -> list[Tensor]:
+        """What becomes of the features [T, C] of all views, in order; those that are joined to others come back empty."""
+        return features
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         """Features [N, rows * columns, C] of normalised pixels [N, 3, height, width]."""

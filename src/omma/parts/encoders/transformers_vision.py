@@ -66,7 +66,7 @@ class TransformersEncoder(Encoder):
                 remedy=f"choose one between {-blocks - 1} and {blocks}",
             )
 
-    def grid(self, size: Size) -> Grid:
+    def grid(self, size: Size, branch: int = 0) -> Grid:
         patch = self.model.config.patch_size
         rows, columns = size[1] // patch, size[0] // patch
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+
+import torch
 from torch import Tensor, nn
 
 from omma.parts.base import Part, PartConfig, Registry
@@ -9,7 +12,11 @@ from omma.parts.resolution.base import Grid
 
 
 class Projector(Part, nn.Module):
-    """A projector. Built with ``d_in`` (channels of the encoder) and ``d_out`` (width of the language model)."""
+    """A projector.
+
+    Built with ``d_in`` (channels of the encoder), ``d_out`` (width of the language model) and ``marks`` (names of the
+    resolution strategy's learned vectors, which belong to the projector because they are learned with it).
+    """
 
     class Config(PartConfig):
         pass
@@ -18,9 +25,26 @@ class Projector(Part, nn.Module):
         """(rows, columns) of tokens that a feature grid becomes; the same unless the projector reduces it."""
         return grid
 
+    def project(self, features_NTC: Tensor, grid: Grid, branch: int, cells_N2: Tensor) -> Tensor:
+        """Token vectors [N, tokens, d_out] of views with one feature grid and branch.
+
+        Args:
+            cells_N2: (row, column) of each view among those of its canvas; -1 for a view of the whole picture.
+        """
+        return self(features_NTC)
+
+    def mark_vectors(self) -> Tensor:
+        """The learned vectors [marks, d_out]."""
+        return self.marks
+
     def forward(self, features_NTC: Tensor) -> Tensor:
         """Token vectors [N, tokens, d_out] from features [N, T, d_in]."""
         raise NotImplementedError
+
+
+def new_marks(marks: tuple[str, ...], width: int) -> nn.Parameter | None:
+    """Learned vectors [marks, width] as LLaVA-NeXT begins them, N(0, 1) / sqrt(width); None if there are none."""
+    return nn.Parameter(torch.randn(len(marks), width) / math.sqrt(width)) if marks else None
 
 
 PROJECTORS: Registry[type[Projector]] = Registry("projector")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from omma.parts.base import PartConfig
-from omma.parts.projectors.base import PROJECTORS, Projector
+from omma.parts.projectors.base import PROJECTORS, Projector, new_marks
 
 
 @PROJECTORS.register("linear")
@@ -13,8 +13,9 @@ class Linear(Projector):
     class Config(PartConfig):
         bias: bool = True
 
-    def __init__(self, config: Config, *, d_in: int, d_out: int) -> None:
+    def __init__(self, config: Config, *, d_in: int, d_out: int, marks: tuple[str, ...] = ()) -> None:
         super().__init__(config)
+        self.marks = new_marks(marks, d_out)
         self.linear = nn.Linear(d_in, d_out, bias=config.bias)
 
     def forward(self, features_NTC: Tensor) -> Tensor:

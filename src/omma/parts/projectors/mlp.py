@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from transformers.activations import ACT2FN
 
 from omma.parts.base import PartConfig
-from omma.parts.projectors.base import PROJECTORS, Projector
+from omma.parts.projectors.base import PROJECTORS, Projector, new_marks
 
 
 @PROJECTORS.register("mlp")
@@ -18,8 +18,9 @@ class MLP(Projector):
         """An activation's name in `transformers` ("gelu" is the exact one)."""
         bias: bool = True
 
-    def __init__(self, config: Config, *, d_in: int, d_out: int) -> None:
+    def __init__(self, config: Config, *, d_in: int, d_out: int, marks: tuple[str, ...] = ()) -> None:
         super().__init__(config)
+        self.marks = new_marks(marks, d_out)
         layers: list[nn.Module] = [nn.Linear(d_in, d_out, bias=config.bias)]
         for _ in range(config.depth - 1):
             layers += [ACT2FN[config.activation], nn.Linear(d_out, d_out, bias=config.bias)]

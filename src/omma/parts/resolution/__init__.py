@@ -1,6 +1,6 @@
 """Resolution strategies: planners only. See `omma.parts.resolution.base`."""
 
 from omma.parts.resolution import square as square
-from omma.parts.resolution.base import RESOLUTIONS, Plan, Resolution, count_tokens, cut
+from omma.parts.resolution.base import RESOLUTIONS, Plan, Resolution, cut
 
-__all__ = ["RESOLUTIONS", "Plan", "Resolution", "count_tokens", "cut"]
+__all__ = ["RESOLUTIONS", "Plan", "Resolution", "cut"]

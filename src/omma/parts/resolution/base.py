@@ -1,31 +1,27 @@
 """Plans: how a resolution strategy cuts one picture, in integers only.
 
-A strategy is a pure function ``(width, height) -> Plan``. Cutting pixels (`cut`) and counting tokens (`count_tokens`) are
-the same two functions for every strategy, so what the prompt reserves and what the encoder delivers cannot disagree.
+A strategy is a pure function ``(width, height) -> Plan``. Cutting pixels (`cut`) and ordering tokens (`layout.arrange`)
+are the same two functions for every strategy, so what the prompt reserves and what the encoder delivers cannot disagree.
 
 A plan is read in three steps, each exact in integers:
 
 1. *Canvases.* A region of the original picture (it may reach beyond the picture: there the fill colour shows) is resized
    to ``content`` pixels and pasted at ``offset`` on a canvas of ``size`` (a negative offset crops).
 2. *Views.* Each view is a box of one canvas: exactly the pixels that the encoder sees.
-3. *Layout.* The order in which view tokens and separating marks enter the sequence.
+3. *Layout.* The order in which view tokens, separating marks and text enter the sequence (`layout`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from PIL import Image
 
 from omma.parts.base import Part, PartConfig, Registry
+from omma.parts.resolution.layout import Grid, LayoutItem, Mark, Size, ViewTokens
 
-Size = tuple[int, int]
-"""(width, height) in pixels."""
 Rectangle = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels; right and bottom are exclusive."""
-Grid = tuple[int, int]
-"""(rows, columns) of features or tokens."""
 Color = tuple[int, int, int]
 
 
@@ -53,13 +49,13 @@ class View:
     Attributes:
         canvas: index into ``Plan.canvases``.
         box: in that canvas's pixels; its size is what the encoder sees.
-        cell: (row, column) among the views of the same canvas.
+        cell: (row, column) among the views of the same canvas; None for a view of the whole picture.
         branch: which encoder reads it, for systems with several.
     """
 
     canvas: int
     box: Rectangle
-    cell: tuple[int, int] = (0, 0)
+    cell: tuple[int, int] | None = None
     branch: int = 0
 
     @property
@@ -69,27 +65,13 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class ViewTokens:
-    """Layout item: all tokens of one view, row by row."""
-
-    view: int
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Layout item: one separating token with a name that the projector or the tokenizer knows."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """How one picture is cut. Hashable, so it can key a cache."""
 
     image: Size
     canvases: tuple[Canvas, ...]
     views: tuple[View, ...]
-    layout: tuple[ViewTokens | Mark, ...]
+    layout: tuple[LayoutItem, ...]
 
     def region_of(self, view: int) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of a view in pixels of the original picture; may reach beyond it."""
@@ -104,22 +86,6 @@ class Plan:
             left + (box[2] - dx) * scale_x,
             top + (box[3] - dy) * scale_y,
         )
-
-
-def count_tokens(plan: Plan, grid_of: Callable[[View], Grid]) -> int:
-    """Tokens that a picture with this plan takes in the sequence.
-
-    Args:
-        grid_of: rows and columns of *tokens* (after encoder and projector) that a view becomes.
-    """
-    total = 0
-    for item in plan.layout:
-        if isinstance(item, Mark):
-            total += 1
-        else:
-            rows, columns = grid_of(plan.views[item.view])
-            total += rows * columns
-    return total
 
 
 def cut(
@@ -169,6 +135,11 @@ class Resolution(Part):
     class Config(PartConfig):
         pass
 
+    marks: tuple[str, ...] = ()
+    """Names of the learned vectors that its layouts use."""
+    is_plain: bool = False
+    """Whether every picture is one view of the whole, always of the same size."""
+
     def plan(self, width: int, height: int) -> Plan:
         """The plan for a picture of that size.
 
@@ -177,5 +148,10 @@ class Resolution(Part):
         """
         raise NotImplementedError
 
+
+__all__ = [
+    "RESOLUTIONS", "Canvas", "Color", "Grid", "LayoutItem", "Mark", "Plan", "Rectangle", "Resolution", "Size", "View",
+    "ViewTokens", "cut",
+]  # fmt: skip
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry("resolution")

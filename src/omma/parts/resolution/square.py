@@ -30,6 +30,8 @@ def _checked(width: int, height: int) -> None:
 
 @RESOLUTIONS.register("stretch-square")
 class StretchSquare(Resolution):
+    is_plain = True
+
     class Config(SquareConfig):
         pass
 
@@ -41,6 +43,8 @@ class StretchSquare(Resolution):
 
 @RESOLUTIONS.register("pad-square")
 class PadSquare(Resolution):
+    is_plain = True
+
     class Config(SquareConfig):
         pass
 
@@ -54,6 +58,8 @@ class PadSquare(Resolution):
 
 @RESOLUTIONS.register("crop-square")
 class CropSquare(Resolution):
+    is_plain = True
+
     class Config(SquareConfig):
         pass
 

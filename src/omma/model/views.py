@@ -1,0 +1,170 @@
+"""Views of pictures through encoder and projector, whatever their sizes: in groups of equal ones, back in order.
+
+Shapes: V views, N views of one group, T features or tokens of a view, C channels, H model width. Features and tokens of
+all views lie one after another, [sum of T, C].
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from omma.parts.encoders import Encoder
+from omma.parts.projectors import Projector
+from omma.parts.resolution import Plan, Resolution
+from omma.parts.resolution.base import Size
+from omma.parts.resolution.layout import Arrangement, Grid, arrange
+
+WHOLE = -1
+"""Row and column of a view of the whole picture."""
+
+KNOWN = 4096
+"""Sizes of pictures whose arrangement is remembered."""
+
+Shape = tuple[int, int, int, int, int]
+"""(height, width, row, column, branch) of a view."""
+
+
+def shapes_of(plan: Plan) -> np.ndarray:
+    """int64 [V, 5]: the `Shape` of every view of a plan."""
+    return np.array(
+        [(view.size[1], view.size[0], *(view.cell or (WHOLE, WHOLE)), view.branch) for view in plan.views], dtype=np.int64
+    ).reshape(-1, 5)
+
+
+class Arranger:
+    """How pictures of any size are cut and what sequence they become, for one choice of parts."""
+
+    def __init__(self, resolution: Resolution, encoder: Encoder, projector: Projector | None) -> None:
+        self.resolution, self.encoder, self.projector = resolution, encoder, projector
+        self._known: OrderedDict[Size, tuple[Plan, Arrangement]] = OrderedDict()
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every picture is one whole view, all of one size: nothing needs to be said about shapes and order."""
+        return self.resolution.is_plain
+
+    def of(self, size: Size) -> tuple[Plan, Arrangement]:
+        """The plan and the sequence of a picture of that size (width, height), computed once."""
+        if size not in self._known:
+            self._known[size] = self._arranged(size)
+            if len(self._known) > KNOWN:
+                self._known.popitem(last=False)
+        return self._known[size]
+
+    def _arranged(self, size: Size) -> tuple[Plan, Arrangement]:
+        plan = self.resolution.plan(*size)
+        return plan, arrange(
+            plan.layout,
+            len(plan.views),
+            lambda view: self._tokens(plan.views[view].size, plan.views[view].branch),
+            self.resolution.marks,
+        )
+
+    def _tokens(self, size: Size, branch: int) -> Grid:
+        grid = self.encoder.grid(size, branch)
+        return grid if self.projector is None or grid == (0, 0) else self.projector.grid(grid)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Views that go through a module together: what they have in common, and which they are."""
+
+    common: tuple[int, ...]
+    views: list[int]
+
+
+def _grouped(keys: Sequence[tuple[int, ...]]) -> list[_Group]:
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, key in enumerate(keys):
+        groups[key].append(number)
+    return [_Group(key, views) for key, views in groups.items()]
+
+
+def encode(
+    encoder: Encoder,
+    shapes: Sequence[Shape],
+    pixels_of: Callable[[list[int], int, int], Tensor],
+    run: Callable[[Callable[[Tensor, Tensor], Tensor], Tensor, Tensor], Tensor] = lambda read, *inputs: read(*inputs),
+) -> list[Tensor]:
+    """Features [T, C] of every view, in order.
+
+    Args:
+        pixels_of: normalised pixels [N, 3, height, width] of the views with these numbers, which all have that height
+            and width.
+        run: calls the encoder on a group's pixels and cells; a frozen one, say, in chunks.
+    """
+    features: list[Tensor] = [torch.empty(0)] * len(shapes)
+    for group in _grouped([(height, width, branch) for height, width, _, _, branch in shapes]):
+        height, width, branch = group.common
+        pixels = pixels_of(group.views, height, width)
+        cells = torch.tensor([shapes[view][2:4] for view in group.views], device=pixels.device)
+
+        def read(pixels: Tensor, cells: Tensor, branch: int = branch) -> Tensor:
+            return encoder.read(pixels, branch, cells)
+
+        for view, found in zip(group.views, run(read, pixels, cells), strict=True):
+            features[view] = found
+    return encoder.join(features, [shape[4] for shape in shapes])
+
+
+def joined_index(arrangements: Sequence[Arrangement]) -> np.ndarray:
+    """int64 [K]: the indices of several pictures as one, into the tokens of all of them (see `place`)."""
+    before = np.cumsum([0] + [arrangement.tokens for arrangement in arrangements])
+    return np.concatenate(
+        [np.where(a.index < 0, a.index, a.index + start) for a, start in zip(arrangements, before, strict=False)]
+    )
+
+
+def feature_counts(encoder: Encoder, shapes: Sequence[Shape]) -> list[int]:
+    """Features of every view."""
+    grids = [encoder.grid((width, height), branch) for height, width, _, _, branch in shapes]
+    return [rows * columns for rows, columns in grids]
+
+
+def project(encoder: Encoder, projector: Projector, features: Tensor, shapes: Sequence[Shape]) -> Tensor:
+    """Token vectors [sum of tokens, H] of all views from their features [sum of T, C].
+
+    Raises:
+        ValueError: if there are not as many features as the views have.
+    """
+    counts = feature_counts(encoder, shapes)
+    if features.shape[0] != sum(counts):
+        raise ValueError(f"expected {sum(counts)} features of {len(shapes)} views, found {features.shape[0]}")
+    groups = [
+        group
+        for group in _grouped([(*encoder.grid((width, height), branch), branch) for height, width, _, _, branch in shapes])
+        if group.common[0]
+    ]
+    parts = features.split(counts)
+    tokens: list[Tensor] = [features.new_zeros(0, 0)] * len(shapes)
+    for group in groups:
+        rows, columns, branch = group.common
+        cells = torch.tensor([shapes[view][2:4] for view in group.views], device=features.device)
+        if len(groups) == 1 and len(group.views) == len(shapes):
+            stacked = features.view(len(shapes), rows * columns, -1)
+            return projector.project(stacked, (rows, columns), branch, cells).flatten(0, 1)
+        stacked = torch.stack([parts[view] for view in group.views])
+        for view, found in zip(group.views, projector.project(stacked, (rows, columns), branch, cells), strict=True):
+            tokens[view] = found
+    return torch.cat([found for found in tokens if found.numel()])
+
+
+def place(tokens: Tensor, marks: Tensor | None, index_K: Tensor | None) -> Tensor:
+    """Image vectors [K, H] in the order of the sequence.
+
+    Args:
+        tokens: [sum of tokens, H] of all views of all pictures.
+        marks: learned vectors [marks, H].
+        index_K: into the tokens; -1 - m for the m-th mark. None if the tokens stand in their order.
+    """
+    if index_K is None:
+        return tokens
+    if marks is None:
+        return tokens[index_K]
+    return torch.cat([tokens, marks.to(tokens.dtype)])[torch.where(index_K < 0, len(tokens) - 1 - index_K, index_K)]
