@@ -28,7 +28,7 @@ from omma.data.sample import Box, Sample
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import MOST_PICTURES, PictureTextObjective, per_sample, text_of
+from omma.objectives.picture_text import MOST_PICTURES, PictureTextObjective, heads_of, per_sample, text_of
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 
@@ -147,18 +147,18 @@ class Captioning(PictureTextObjective):
         super().__init__(config, model=model)
         assert model.encoder is not None
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
-        vision = model.encoder.model.config
-        self.norm = nn.LayerNorm(vision.hidden_size)
-        self.picture_number = nn.Embedding(MOST_PICTURES, vision.hidden_size)
+        width = model.encoder.width
+        self.norm = nn.LayerNorm(width)
+        self.picture_number = nn.Embedding(MOST_PICTURES, width)
         nn.init.normal_(self.picture_number.weight, std=0.02)
-        self.place = PlaceEmbedding(vision.hidden_size)
+        self.place = PlaceEmbedding(width)
         self.decoder = GPT2Model(
             GPT2Config(
                 vocab_size=len(self.tokenizer),
                 n_positions=config.max_tokens,
-                n_embd=vision.hidden_size,
+                n_embd=width,
                 n_layer=config.layers,
-                n_head=vision.num_attention_heads,
+                n_head=heads_of(width),
                 bos_token_id=self.tokenizer.bos_token_id,
                 eos_token_id=self.tokenizer.eos_token_id,
                 # The same function as GPT-2's own, in one kernel instead of eight.

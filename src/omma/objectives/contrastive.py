@@ -24,7 +24,7 @@ from transformers.models.siglip.modeling_siglip import SiglipMultiheadAttentionP
 from omma.data.sample import Sample
 from omma.model.composition import Composition, load_tokenizer
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import PictureTextObjective, caption_of
+from omma.objectives.picture_text import PictureTextObjective, caption_of, heads_of
 from omma.parts.base import PartConfig
 
 
@@ -58,8 +58,7 @@ class Contrastive(PictureTextObjective):
         super().__init__(config, model=model)
         assert model.encoder is not None
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
-        vision = model.encoder.model.config
-        width, heads = vision.hidden_size, vision.num_attention_heads
+        width, heads = model.encoder.width, heads_of(model.encoder.width)
         self.text = SiglipTextModel(
             SiglipTextConfig(
                 vocab_size=len(self.tokenizer),

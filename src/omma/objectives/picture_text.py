@@ -26,6 +26,11 @@ MOST_PICTURES = 8
 """Pictures of one sample that these objectives can tell apart."""
 
 
+def heads_of(width: int) -> int:
+    """Attention heads of a text model beside an encoder of that width: of 64 channels, as everywhere in the field."""
+    return max(1, width // 64)
+
+
 def text_of(sample: Sample) -> str:
     """What is said of the pictures: the last thing the assistant says."""
     return next(turn.text for turn in reversed(sample.turns) if turn.role is Role.ASSISTANT)
@@ -141,8 +146,7 @@ class PictureTextObjective(Objective):
         encoder = self.model.encoder
         assert encoder is not None
         pixels = normalize(views_VHW3, encoder.mean, encoder.std).to(self.model.dtype)
-        output = encoder.model(pixels, output_hidden_states=True)
-        return (*output.hidden_states, output.last_hidden_state)
+        return encoder.hidden_states(pixels)
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Tensor]) -> Tensor:
         """The sum of this term's losses."""

@@ -55,6 +55,10 @@ class Encoder(Part, nn.Module):
         """What becomes of the features [T, C] of all views, in order; those that are joined to others come back empty."""
         return features
 
+    def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
+        """What its own pretraining reads: all hidden states [N, T, C], and last the final output after the norm."""
+        raise NotImplementedError
+
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         """Features [N, rows * columns, C] of normalised pixels [N, 3, height, width]."""
         raise NotImplementedError

@@ -55,25 +55,52 @@ class TransformersEncoder(Encoder):
             self.model = AutoModel.from_config(settings)
             if config.positions == "sincos2d":
                 _start_positions(self.model)
-        self.width = settings.hidden_size
         self.mean, self.std = NORMALIZATIONS[config.normalization]
-        blocks = settings.num_hidden_layers
-        if not -blocks - 1 <= config.tap <= blocks:
+        # Hierarchical models say the widths of their stages; their hidden states are maps, channels first.
+        self.stages: list[int] | None = getattr(settings, "hidden_sizes", None)
+        states = 1 + settings.num_hidden_layers if self.stages is None else len(self.stages)
+        if not -states <= config.tap < states:
             raise BadInput(
                 "model.encoder.tap",
-                expected=f"an index into {blocks + 1} hidden states (the embeddings and {blocks} blocks)",
+                expected=f"an index into {states} hidden states"
+                + (f" (the embeddings and {states - 1} blocks)" if self.stages is None else ", one of each stage"),
                 found=str(config.tap),
-                remedy=f"choose one between {-blocks - 1} and {blocks}",
+                remedy=f"choose one between {-states} and {states - 1}",
             )
+        self.width = settings.hidden_size if self.stages is None else self.stages[config.tap]
+        self._grids: dict[Size, Grid] = {}
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
-        patch = self.model.config.patch_size
-        rows, columns = size[1] // patch, size[0] // patch
+        if size not in self._grids:
+            if self.stages is None:
+                patch = self.model.config.patch_size
+                self._grids[size] = size[1] // patch, size[0] // patch
+            else:
+                self._grids[size] = self._measured(size)
+        rows, columns = self._grids[size]
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
 
+    def _measured(self, size: Size) -> Grid:
+        """The size of the tapped map, by a run without numbers: each family has its own strides and paddings."""
+        with torch.device("meta"):
+            shadow = AutoModel.from_config(self.model.config)
+            output = shadow(torch.empty(1, 3, size[1], size[0]), output_hidden_states=True)
+        rows, columns = output.hidden_states[self.config.tap].shape[2:]
+        return rows, columns
+
+    def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
+        """All hidden states [N, T, C], maps row by row, and last the final output after the norm."""
+        output = self.model(pixels_NCHW, output_hidden_states=True)
+        return tuple(_rows(hidden) for hidden in (*output.hidden_states, output.last_hidden_state))
+
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
-        hidden = self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap]
+        hidden = _rows(self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap])
         return hidden[:, 1:] if self.config.cls == "drop" else hidden
+
+
+def _rows(hidden: Tensor) -> Tensor:
+    """[N, T, C] from itself or from a map [N, C, rows, columns]."""
+    return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden
 
 
 def _start_positions(model: nn.Module) -> None:

@@ -1,0 +1,78 @@
+"""Vision models of `transformers`, flat and hierarchical: features row by row, as many as the grid says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from omma.errors import BadInput
+from omma.parts.encoders import ENCODERS
+
+FLAT = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 2}
+CLIP = {"model_type": "clip_vision_model", "image_size": 32, "patch_size": 8, **FLAT}
+SIGLIP = {"model_type": "siglip_vision_model", "image_size": 32, "patch_size": 8, "vision_use_head": False, **FLAT}
+PVT = {
+    "model_type": "pvt_v2", "image_size": 32, "num_encoder_blocks": 3, "depths": [1, 1, 2], "sr_ratios": [4, 2, 1],
+    "hidden_sizes": [8, 16, 32], "patch_sizes": [7, 3, 3], "strides": [4, 2, 2], "num_attention_heads": [1, 2, 4],
+    "mlp_ratios": [4, 4, 4], "drop_path_rate": 0.0,
+}  # fmt: skip
+CONVNEXT = {"model_type": "convnext", "num_stages": 3, "hidden_sizes": [8, 16, 32], "depths": [1, 1, 2]}
+
+
+def encoder(architecture: dict[str, Any], **fields: Any) -> Any:
+    torch.manual_seed(0)
+    built = ENCODERS.parse({"type": "transformers", "architecture": architecture, **fields}, where="model.encoder").build()
+    return built.eval()
+
+
+@pytest.mark.parametrize(
+    ("architecture", "fields", "grid"),
+    [
+        (CLIP, {"cls": "drop"}, (4, 4)),
+        (CLIP, {"cls": "keep"}, (1, 17)),
+        (SIGLIP, {"cls": "none"}, (4, 4)),
+        (PVT, {"cls": "none", "tap": -1}, (2, 2)),
+        (PVT, {"cls": "none", "tap": 1}, (4, 4)),
+        (CONVNEXT, {"cls": "none", "tap": -1}, (2, 2)),
+    ],
+)
+@torch.no_grad()
+def test_features_are_as_many_as_the_grid_says(
+    architecture: dict[str, Any], fields: dict[str, Any], grid: tuple[int, int]
+) -> None:
+    built = encoder(architecture, **fields)
+    features = built(torch.randn(2, 3, 32, 32))
+    assert built.grid((32, 32)) == grid
+    assert features.shape == (2, grid[0] * grid[1], built.width)
+
+
+@pytest.mark.parametrize("architecture", [PVT, CONVNEXT])
+@torch.no_grad()
+def test_maps_become_rows(architecture: dict[str, Any]) -> None:
+    built = encoder(architecture, cls="none", tap=-1)
+    pixels = torch.randn(1, 3, 48, 80)
+    assert built.grid((80, 48)) == (3, 5)
+    expected = built.model(pixels, output_hidden_states=True).hidden_states[-1]
+    features = built(pixels)
+    for row in range(3):
+        for column in range(5):
+            assert torch.equal(features[0, row * 5 + column], expected[0, :, row, column])
+    assert torch.equal(built.hidden_states(pixels)[-1], features)
+
+
+@torch.no_grad()
+def test_a_tap_is_what_the_model_says() -> None:
+    built = encoder(CLIP, cls="drop", tap=-2)
+    pixels = torch.randn(2, 3, 32, 32)
+    hidden = built.hidden_states(pixels)
+    assert len(hidden) == 5, "the embeddings, three blocks, and the output after the norm"
+    assert torch.equal(built(pixels), hidden[2][:, 1:])
+
+
+def test_a_tap_that_is_not_there() -> None:
+    with pytest.raises(BadInput, match=r"an index into 4 hidden states \(the embeddings and 3 blocks\), found 4"):
+        encoder(CLIP, tap=4)
+    with pytest.raises(BadInput, match="an index into 3 hidden states, one of each stage, found -4"):
+        encoder(PVT, tap=-4)
