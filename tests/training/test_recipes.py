@@ -47,5 +47,5 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
         assert language_model.generate(torch.tensor([[1, 50, 60]]), max_new_tokens=3, do_sample=False).shape[1] > 3
     else:
         encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
-        side = encoder.config.image_size
-        assert encoder(torch.zeros(1, 3, side, side)).last_hidden_state.isfinite().all()
+        size = recipe.model.resolution.build().plan(30, 40).views[0].size
+        assert encoder(torch.zeros(1, 3, *size)).last_hidden_state.isfinite().all()

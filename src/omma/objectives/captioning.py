@@ -179,9 +179,10 @@ class Captioning(PictureTextObjective):
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
         # The last entry is the final output after the norm; taps count the hidden states before it.
-        features, mask, number = per_sample(hidden[:-1][self.config.tap], view_counts)
+        tapped = hidden[:-1][self.config.tap]
+        features, mask, number = per_sample(tapped, view_counts)
         features = self.norm(features) + self.picture_number(number)
-        first = inside(own["places"], hidden[0].shape[1])
+        first = inside(own["places"], tapped.shape[1])
         anywhere = own["places"].isnan().any(-1, keepdim=True)
         rest = anywhere.expand(-1, -1, mask.shape[1] - first.shape[2])
         visible = mask[:, None] & torch.cat([first, rest], dim=2)
