@@ -13,6 +13,7 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     CLIPVisionConfig,
+    FocalNetConfig,
     LlamaConfig,
     MistralConfig,
     PreTrainedConfig,
@@ -136,9 +137,15 @@ _TEXT_CONFIGS: dict[str, type[PreTrainedConfig]] = {
 }
 
 
+def _focalnet() -> PreTrainedConfig:
+    """Two stages: patches of 7 pixels, then of 14; the last one's width is told as LLaVA wants to read it."""
+    stages: dict[str, Any] = {"hidden_sizes": [16, 32], "depths": [1, 2], "focal_levels": [1, 2], "focal_windows": [3, 3]}
+    return FocalNetConfig(image_size=SIZE, patch_size=7, embed_dim=16, hidden_size=32, drop_path_rate=0.0, **stages)
+
+
 @pytest.fixture(scope="session")
 def vision_config() -> Callable[[str], PreTrainedConfig]:
-    return lambda kind: _VISION_CONFIGS[kind](**_VISION, image_size=SIZE)
+    return lambda kind: _focalnet() if kind == "focalnet" else _VISION_CONFIGS[kind](**_VISION, image_size=SIZE)
 
 
 @pytest.fixture(scope="session")
@@ -176,6 +183,7 @@ def toy_model(
             encoder={
                 "type": "transformers",
                 "architecture": {**tower.to_diff_dict(), "model_type": tower.model_type},
+                "tap": -1 if vision == "focalnet" else -2,
                 "cls": cls or ("drop" if vision == "clip" else "none"),
                 "normalization": "clip" if vision == "clip" else "half",
             },

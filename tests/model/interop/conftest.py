@@ -40,6 +40,8 @@ def llava(
     ) -> tuple[LlavaForConditionalGeneration, Path]:
         tower = vision_config(vision)
         strategy = changes.pop("vision_feature_select_strategy", "default" if vision == "clip" else "full")
+        if vision == "focalnet":
+            changes.setdefault("vision_feature_layer", -1)
         config = LlavaConfig(
             vision_config=tower.to_dict(),
             text_config=text_config(text, byte_level, tie_word_embeddings=tied).to_dict(),
@@ -57,7 +59,7 @@ def llava(
         processor = {
             "processor_class": "LlavaProcessor",
             "image_processor": images,
-            "patch_size": 7,
+            "patch_size": 14 if vision == "focalnet" else 7,
             "vision_feature_select_strategy": strategy,
             "num_additional_image_tokens": int(vision == "clip"),
         }

@@ -51,7 +51,7 @@ def _difference(
 
 
 @pytest.mark.parametrize("text", ["llama", "mistral", "qwen2", "qwen3"])
-@pytest.mark.parametrize("vision", ["clip", "siglip"])
+@pytest.mark.parametrize("vision", ["clip", "siglip", "focalnet"])
 def test_an_imported_model_gives_the_same_logits(
     llava: MakeLlava, tmp_path: Path, pictures: list[Image.Image], vision: str, text: str
 ) -> None:
@@ -80,7 +80,7 @@ def test_its_settings_are_imported(
 
 
 @pytest.mark.parametrize("text", ["llama", "mistral", "qwen2", "qwen3"])
-@pytest.mark.parametrize("vision", ["clip", "siglip"])
+@pytest.mark.parametrize("vision", ["clip", "siglip", "focalnet"])
 def test_an_exported_model_gives_the_same_logits(
     toy_model: Make,
     tmp_path: Path,

@@ -18,6 +18,10 @@ PVT = {
     "hidden_sizes": [8, 16, 32], "patch_sizes": [7, 3, 3], "strides": [4, 2, 2], "num_attention_heads": [1, 2, 4],
     "mlp_ratios": [4, 4, 4], "drop_path_rate": 0.0,
 }  # fmt: skip
+FOCAL = {
+    "model_type": "focalnet", "image_size": 32, "patch_size": 4, "embed_dim": 8, "hidden_sizes": [8, 16, 32],
+    "depths": [1, 1, 2], "focal_levels": [2, 2, 2], "focal_windows": [3, 3, 3], "use_conv_embed": True, "drop_path_rate": 0.0,
+}  # fmt: skip
 CONVNEXT = {"model_type": "convnext", "num_stages": 3, "hidden_sizes": [8, 16, 32], "depths": [1, 1, 2]}
 
 
@@ -36,6 +40,8 @@ def encoder(architecture: dict[str, Any], **fields: Any) -> Any:
         (PVT, {"cls": "none", "tap": -1}, (2, 2)),
         (PVT, {"cls": "none", "tap": 1}, (4, 4)),
         (CONVNEXT, {"cls": "none", "tap": -1}, (2, 2)),
+        (FOCAL, {"cls": "none", "tap": -1}, (2, 2)),
+        (FOCAL, {"cls": "none", "tap": 1}, (4, 4)),
     ],
 )
 @torch.no_grad()
@@ -63,6 +69,13 @@ def test_maps_become_rows(architecture: dict[str, Any]) -> None:
 
 
 @torch.no_grad()
+def test_rows_of_wide_pictures_are_counted_right() -> None:
+    built = encoder(FOCAL, cls="none", tap=-1)
+    assert built.grid((80, 48)) == (3, 5)
+    assert built(torch.randn(1, 3, 48, 80)).shape == (1, 15, 32)
+
+
+@torch.no_grad()
 def test_a_tap_is_what_the_model_says() -> None:
     built = encoder(CLIP, cls="drop", tap=-2)
     pixels = torch.randn(2, 3, 32, 32)
@@ -74,5 +87,5 @@ def test_a_tap_is_what_the_model_says() -> None:
 def test_a_tap_that_is_not_there() -> None:
     with pytest.raises(BadInput, match=r"an index into 4 hidden states \(the embeddings and 3 blocks\), found 4"):
         encoder(CLIP, tap=4)
-    with pytest.raises(BadInput, match="an index into 3 hidden states, one of each stage, found -4"):
+    with pytest.raises(BadInput, match="an index into 3 hidden states, found -4"):
         encoder(PVT, tap=-4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,9 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> None:
         return tensor
 
     with new_directory(Path(out)) as target:
-        weights.rewrite(target, {old: llava_name(shared) for old, shared in names.items()}, change=grown)
+        nested = getattr(settings.vision_config, "model_type", None) != "focalnet"
+        written = {old: llava_name(shared, nested_tower=nested) for old, shared in names.items()}
+        weights.rewrite(target, written, change=grown)
         settings.dtype = weights.dtype()
         settings.save_pretrained(target)
         processor.tokenizer.save_pretrained(target)
@@ -124,9 +127,11 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     text["vocab_size"] = max(text["vocab_size"], config.image_token_id + 1)
     encoder = parts["encoder"]
     with torch.device("meta"):
-        rows, columns = encoder.build().grid((parts["resolution"].size,) * 2)
+        tower = encoder.build()
+    rows, columns = tower.grid((parts["resolution"].size,) * 2)
     return LlavaConfig(
-        vision_config=encoder.architecture,
+        # The projector of LLaVA reads its width from there, whatever a hierarchical tower calls its last stage's.
+        vision_config={**encoder.architecture, "hidden_size": tower.width},
         text_config=text,
         image_token_index=config.image_token_id,
         image_seq_length=rows * columns,
@@ -141,14 +146,14 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
 
 def _write_processor(target: Path, config: OmmaConfig, processor: OmmaProcessor, settings: LlavaConfig) -> None:
     parts = config.parts()
-    vision: Any = settings.vision_config
     mean, std = NORMALIZATIONS[parts["encoder"].normalization]
     images = to_transformers(parts["resolution"].type, parts["resolution"].size, mean, std)
     data = {
         "processor_class": "LlavaProcessor",
         "image_processor": images,
         "image_token": processor.image_token,
-        "patch_size": vision.patch_size,
+        # What the processor counts placeholders with: pixels between two features.
+        "patch_size": parts["resolution"].size // math.isqrt(settings.image_seq_length),
         "vision_feature_select_strategy": settings.vision_feature_select_strategy,
         "num_additional_image_tokens": int(parts["encoder"].cls != "none"),
     }

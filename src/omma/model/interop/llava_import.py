@@ -22,7 +22,7 @@ from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 from omma.storage import new_directory
 
-VISION_TYPES = ("clip_vision_model", "siglip_vision_model")
+VISION_TYPES = ("clip_vision_model", "siglip_vision_model", "focalnet")
 TEXT_TYPES = ("llama", "mistral", "qwen2", "qwen3")
 
 
@@ -105,7 +105,7 @@ def _omma_config(source: Path, settings: LlavaConfig, weights: Weights, **chat: 
     where = str(source / "config.json")
     vision: Any = settings.vision_config
     text: Any = settings.text_config
-    layers = vision.num_hidden_layers + text.num_hidden_layers
+    layers = _layers(vision) + text.num_hidden_layers
     if not 0 < layers <= len(weights.tensors):  # before anything is built by a number from a file
         raise BadInput(
             where,
@@ -150,6 +150,12 @@ def _omma_config(source: Path, settings: LlavaConfig, weights: Weights, **chat: 
     )
     config.architectures = [OmmaForConditionalGeneration.__name__]
     return config
+
+
+def _layers(vision: Any) -> int:
+    """Blocks of a vision tower, of all stages together."""
+    depths = getattr(vision, "depths", None)
+    return sum(depths) if depths else vision.num_hidden_layers
 
 
 def _plain(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,8 +48,14 @@ def shared_name(name: str) -> str | None:
     return None
 
 
-def llava_name(shared: str) -> str:
-    """A common name as LLaVA's ports on the hub write it."""
+def llava_name(shared: str, *, nested_tower: bool = True) -> str:
+    """A common name as LLaVA's ports on the hub write it.
+
+    Args:
+        nested_tower: whether the vision tower's own class holds another model, as those of CLIP and SigLIP did.
+    """
+    if not nested_tower and shared.startswith("vision."):
+        return "vision_tower." + shared.removeprefix("vision.")
     for prefix, written in _WRITTEN:
         if shared.startswith(prefix):
             return written + shared.removeprefix(prefix)

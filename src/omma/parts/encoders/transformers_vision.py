@@ -56,37 +56,36 @@ class TransformersEncoder(Encoder):
             if config.positions == "sincos2d":
                 _start_positions(self.model)
         self.mean, self.std = NORMALIZATIONS[config.normalization]
-        # Hierarchical models say the widths of their stages; their hidden states are maps, channels first.
-        self.stages: list[int] | None = getattr(settings, "hidden_sizes", None)
-        states = 1 + settings.num_hidden_layers if self.stages is None else len(self.stages)
+        self.hierarchical = hasattr(settings, "hidden_sizes")
+        self._grids: dict[Size, Grid] = {}
+        shapes = self._dry_run(_own_size(settings)) if self.hierarchical else ()
+        states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
         if not -states <= config.tap < states:
             raise BadInput(
                 "model.encoder.tap",
                 expected=f"an index into {states} hidden states"
-                + (f" (the embeddings and {states - 1} blocks)" if self.stages is None else ", one of each stage"),
+                + ("" if self.hierarchical else f" (the embeddings and {states - 1} blocks)"),
                 found=str(config.tap),
                 remedy=f"choose one between {-states} and {states - 1}",
             )
-        self.width = settings.hidden_size if self.stages is None else self.stages[config.tap]
-        self._grids: dict[Size, Grid] = {}
+        self.width = shapes[config.tap][2] if self.hierarchical else settings.hidden_size
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
         if size not in self._grids:
-            if self.stages is None:
+            if self.hierarchical:
+                self._grids[size] = self._dry_run(size)[self.config.tap][:2]
+            else:
                 patch = self.model.config.patch_size
                 self._grids[size] = size[1] // patch, size[0] // patch
-            else:
-                self._grids[size] = self._measured(size)
         rows, columns = self._grids[size]
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
 
-    def _measured(self, size: Size) -> Grid:
-        """The size of the tapped map, by a run without numbers: each family has its own strides and paddings."""
+    def _dry_run(self, size: Size) -> list[tuple[int, int, int]]:
+        """(rows, columns, channels) of every hidden state, by a run without numbers: each family has its own strides."""
         with torch.device("meta"):
             shadow = AutoModel.from_config(self.model.config)
             output = shadow(torch.empty(1, 3, size[1], size[0]), output_hidden_states=True)
-        rows, columns = output.hidden_states[self.config.tap].shape[2:]
-        return rows, columns
+        return [_extent(hidden, size) for hidden in output.hidden_states]
 
     def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
         """All hidden states [N, T, C], maps row by row, and last the final output after the norm."""
@@ -96,6 +95,20 @@ class TransformersEncoder(Encoder):
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         hidden = _rows(self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap])
         return hidden[:, 1:] if self.config.cls == "drop" else hidden
+
+
+def _own_size(settings: Any) -> Size:
+    """The picture size (width, height) that a config names, or a usual one if it names none."""
+    side = getattr(settings, "image_size", None) or 224
+    return (side, side) if isinstance(side, int) else (side[1], side[0])
+
+
+def _extent(hidden: Tensor, size: Size) -> tuple[int, int, int]:
+    """(rows, columns, channels) of a map [1, C, rows, columns], or of its rows [1, T, C] from a picture of that size."""
+    if hidden.dim() == 4:
+        return hidden.shape[2], hidden.shape[3], hidden.shape[1]
+    stride = math.sqrt(size[0] * size[1] / hidden.shape[1])
+    return round(size[1] / stride), round(size[0] / stride), hidden.shape[2]
 
 
 def _rows(hidden: Tensor) -> Tensor:
