@@ -157,6 +157,10 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
     [
         (lambda d: _edit(d / "config.json", lambda c: c.update(model_type="llava")), r"model_type: expected omma"),
         (lambda d: _edit(d / "config.json", lambda c: c.update(projector=None)), r"found none for projector"),
+        (
+            lambda d: _edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
+            r"resolution: expected one of crop-square, pad-square, stretch-square, .* found native",
+        ),
         (lambda d: (d / "tokenizer.json").unlink(), r"expected the processor and tokenizer of a saved model"),
         (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
     ],

@@ -15,7 +15,7 @@ from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.interop.llava_import import TEXT_TYPES, VISION_TYPES, generation_of
 from omma.model.interop.llava_names import llava_name, matched, shapes_of, shared_name
-from omma.model.interop.llava_pixels import to_transformers
+from omma.model.interop.llava_pixels import check_strategy, to_transformers
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.processing import OmmaProcessor
 from omma.parts.encoders.base import NORMALIZATIONS
@@ -105,6 +105,7 @@ def _processor(source: Path) -> OmmaProcessor:
 def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     where = str(source / "config.json")
     parts = config.parts()
+    check_strategy(parts["resolution"].type)
     projector = parts["projector"]
     if projector.type != "mlp" or projector.depth != 2:
         raise BadInput(

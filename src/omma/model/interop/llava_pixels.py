@@ -24,12 +24,8 @@ _TYPES = {
 }
 
 
-def to_transformers(strategy: str, size: int, mean: Triple, std: Triple) -> dict[str, Any]:
-    """The configuration of an image processor that gives the same pixels.
-
-    Raises:
-        BadInput: for a strategy that none of the three is.
-    """
+def check_strategy(strategy: str) -> None:
+    """Raises BadInput for a strategy that none of the three is."""
     if strategy not in _TYPES:
         raise BadInput(
             "resolution",
@@ -37,6 +33,15 @@ def to_transformers(strategy: str, size: int, mean: Triple, std: Triple) -> dict
             found=strategy,
             remedy="this model cannot be exported to that layout",
         )
+
+
+def to_transformers(strategy: str, size: int, mean: Triple, std: Triple) -> dict[str, Any]:
+    """The configuration of an image processor that gives the same pixels.
+
+    Raises:
+        BadInput: for a strategy that none of the three is.
+    """
+    check_strategy(strategy)
     square = {"height": size, "width": size}
     settings: dict[str, Any] = {
         "image_processor_type": _TYPES[strategy],

@@ -5,8 +5,8 @@ are the same two functions for every strategy, so what the prompt reserves and w
 
 A plan is read in three steps, each exact in integers:
 
-1. *Canvases.* A region of the original picture (it may reach beyond the picture: there the fill colour shows) is resized
-   to ``content`` pixels and pasted at ``offset`` on a canvas of ``size`` (a negative offset crops).
+1. *Canvases.* A region of the original picture (it may reach beyond the picture: there the fill colour shows), or of a
+   canvas before, is resized to ``content`` pixels and pasted at ``offset`` on a canvas of ``size`` (a negative offset crops).
 2. *Views.* Each view is a box of one canvas: exactly the pixels that the encoder sees.
 3. *Layout.* The order in which view tokens, separating marks and text enter the sequence (`layout`).
 """
@@ -14,6 +14,7 @@ A plan is read in three steps, each exact in integers:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from PIL import Image
 
@@ -30,16 +31,20 @@ class Canvas:
     """A resized picture to cut views from.
 
     Attributes:
-        region: of the original picture, in its pixels; parts outside the picture are filled.
+        region: of the original picture (or of ``source``), in its pixels; parts outside are filled.
         content: size to which the region is resized.
         size: size of the canvas.
         offset: where the content's top left corner lands on the canvas; negative to crop.
+        fill: colour beside the content and beyond the picture; None for what the caller of `cut` gives, the encoder's mean.
+        source: number of the canvas, an earlier one, that the region is of; None for the picture itself.
     """
 
     region: Rectangle
     content: Size
     size: Size
     offset: tuple[int, int] = (0, 0)
+    fill: Color | None = None
+    source: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +80,46 @@ class Plan:
 
     def region_of(self, view: int) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of a view in pixels of the original picture; may reach beyond it."""
-        canvas = self.canvases[self.views[view].canvas]
+        return self._in_picture(self.views[view].canvas, self.views[view].box)
+
+    def _in_picture(
+        self, number: int, box: tuple[float, float, float, float]
+    ) -> tuple[float, float, float, float]:
+        """A box of a canvas in pixels of the original picture."""
+        canvas = self.canvases[number]
         left, top, right, bottom = canvas.region
         scale_x = (right - left) / canvas.content[0]
         scale_y = (bottom - top) / canvas.content[1]
-        box, (dx, dy) = self.views[view].box, canvas.offset
-        return (
+        dx, dy = canvas.offset
+        found = (
             left + (box[0] - dx) * scale_x,
             top + (box[1] - dy) * scale_y,
             left + (box[2] - dx) * scale_x,
             top + (box[3] - dy) * scale_y,
         )
+        return found if canvas.source is None else self._in_picture(canvas.source, found)
+
+
+def checked(width: int, height: int) -> Rectangle:
+    """The rectangle of a whole picture.
+
+    Raises:
+        ValueError: if a side is not positive.
+    """
+    if width < 1 or height < 1:
+        raise ValueError(f"a picture needs positive sides, this one has {width}x{height}")
+    return 0, 0, width, height
+
+
+@lru_cache(maxsize=1024)
+def grid_of_views(canvas: int, rows: int, columns: int, size: Size) -> tuple[View, ...]:
+    """Views of ``size`` pixels that cover a canvas, row by row, with their cells."""
+    width, height = size
+    return tuple(
+        View(canvas, (column * width, row * height, (column + 1) * width, (row + 1) * height), (row, column))
+        for row in range(rows)
+        for column in range(columns)
+    )
 
 
 def cut(
@@ -99,13 +133,17 @@ def cut(
 
     Args:
         image: RGB, of exactly the size that was planned.
+        fill: colour of padding on canvases that have no colour of their own.
 
     Raises:
         ValueError: if the picture's size is not the plan's.
     """
     if image.size != plan.image:
         raise ValueError(f"the plan is for a picture of {plan.image} pixels, this one has {image.size}")
-    canvases = [_paint(image, canvas, fill, resample) for canvas in plan.canvases]
+    canvases: list[Image.Image] = []
+    for canvas in plan.canvases:
+        source = image if canvas.source is None else canvases[canvas.source]
+        canvases.append(_paint(source, canvas, canvas.fill if canvas.fill is not None else fill, resample))
     return [
         canvases[view.canvas]
         if view.box == (0, 0, *canvases[view.canvas].size)
@@ -151,7 +189,7 @@ class Resolution(Part):
 
 __all__ = [
     "RESOLUTIONS", "Canvas", "Color", "Grid", "LayoutItem", "Mark", "Plan", "Rectangle", "Resolution", "Size", "View",
-    "ViewTokens", "cut",
+    "ViewTokens", "checked", "cut", "grid_of_views",
 ]  # fmt: skip
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry("resolution")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from omma.parts.base import PartConfig
-from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, ViewTokens
+from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, ViewTokens, checked
 
 
 class SquareConfig(PartConfig):
@@ -23,11 +23,6 @@ def _single(width: int, height: int, canvas: Canvas) -> Plan:
     return Plan((width, height), (canvas,), (View(0, (0, 0, *canvas.size)),), (ViewTokens(0),))
 
 
-def _checked(width: int, height: int) -> None:
-    if width < 1 or height < 1:
-        raise ValueError(f"a picture needs positive sides, this one has {width}x{height}")
-
-
 @RESOLUTIONS.register("stretch-square")
 class StretchSquare(Resolution):
     is_plain = True
@@ -36,9 +31,8 @@ class StretchSquare(Resolution):
         pass
 
     def plan(self, width: int, height: int) -> Plan:
-        _checked(width, height)
         side = self.config.size
-        return _single(width, height, Canvas((0, 0, width, height), (side, side), (side, side)))
+        return _single(width, height, Canvas(checked(width, height), (side, side), (side, side)))
 
 
 @RESOLUTIONS.register("pad-square")
@@ -49,7 +43,7 @@ class PadSquare(Resolution):
         pass
 
     def plan(self, width: int, height: int) -> Plan:
-        _checked(width, height)
+        checked(width, height)
         side, longest = self.config.size, max(width, height)
         left, top = (longest - width) // 2, (longest - height) // 2
         region = (-left, -top, longest - left, longest - top)
@@ -64,7 +58,7 @@ class CropSquare(Resolution):
         pass
 
     def plan(self, width: int, height: int) -> Plan:
-        _checked(width, height)
+        checked(width, height)
         side, shortest = self.config.size, min(width, height)
         # The long side is truncated, as transformers' get_resize_output_image_size does.
         content = (side * width // shortest, side * height // shortest)

@@ -1,0 +1,84 @@
+"""The grid of cells that overlaps most with the picture, in size and in shape, behind the whole picture (UReader).
+
+UReader: arXiv 2310.05126, section 3.1. The picture is stretched to the grid. Every view's tokens end with a mark.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from pydantic import Field
+
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import (
+    RESOLUTIONS,
+    Canvas,
+    Grid,
+    LayoutItem,
+    Mark,
+    Plan,
+    Resolution,
+    View,
+    ViewTokens,
+    checked,
+    grid_of_views,
+)
+
+
+@RESOLUTIONS.register("iou-grid")
+class IouGrid(Resolution):
+    marks = ("view_end",)
+
+    class Config(PartConfig):
+        """Grids of cells of ``size`` pixels a side.
+
+        ``shape_weight`` is what the overlap in shape counts against that in size: 100 in the released code, 1 in the paper.
+        """
+
+        size: int = Field(gt=0)
+        max_cells: int = Field(20, gt=0)
+        max_side: int = Field(11, gt=0)
+        shape_weight: float = Field(100.0, ge=0, allow_inf_nan=False)
+
+    def plan(self, width: int, height: int) -> Plan:
+        whole, config = checked(width, height), self.config
+        square = (config.size, config.size)
+        rows, columns = best_grid(width, height, config.size, config.max_cells, config.max_side, config.shape_weight)
+        grid = (columns * config.size, rows * config.size)
+        views = (View(0, (0, 0, *square)), *grid_of_views(1, rows, columns, square))
+        layout: list[LayoutItem] = []
+        for view in range(len(views)):
+            layout += [ViewTokens(view), Mark("view_end")]
+        return Plan(
+            (width, height), (Canvas(whole, square, square), Canvas(whole, grid, grid)), views, tuple(layout)
+        )
+
+
+def best_grid(width: int, height: int, size: int, max_cells: int, max_side: int, shape_weight: float) -> Grid:
+    """(rows, columns) with the largest sum of both overlaps (intersection over union); the first of equals."""
+    best, highest = (1, 1), -1.0
+    for rows, columns in _grids(max_cells, max_side):
+        in_size = _overlap(height, width, rows * size, columns * size)
+        in_shape = _overlap(columns * height / width, columns, rows, columns)
+        score = shape_weight * in_shape + in_size
+        if score > highest:
+            best, highest = (rows, columns), score
+    return best
+
+
+def _overlap(height: float, width: float, other_height: float, other_width: float) -> float:
+    """Intersection over union of two rectangles with the same top left corner."""
+    common = min(height, other_height) * min(width, other_width)
+    return common / (height * width + other_height * other_width - common + 1e-5)
+
+
+@lru_cache(maxsize=64)
+def _grids(max_cells: int, max_side: int) -> tuple[Grid, ...]:
+    """(rows, columns) of all grids by their number of cells, then rows."""
+    grids = [
+        (rows, columns)
+        for rows in range(1, max_side + 1)
+        for columns in range(1, max_side + 1)
+        if rows * columns <= max_cells
+    ]
+    return tuple(sorted(grids, key=lambda grid: (grid[0] * grid[1], grid[0])))

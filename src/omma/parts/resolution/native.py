@@ -1,0 +1,40 @@
+"""The picture as it is, made smaller only if it must be, in patches with a mark behind each row (Fuyu).
+
+Fuyu-8B: "Fuyu-8B: a multimodal architecture for AI agents" (2023), and its processor in transformers.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field, PositiveInt
+
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, checked
+from omma.parts.resolution.layout import MapTokens
+
+PADDING = (1, 1, 1)
+"""The processor pads with 1.0 before it divides pixels by 255: nearly black."""
+
+
+@RESOLUTIONS.register("native")
+class Native(Resolution):
+    marks = ("newline",)
+
+    class Config(PartConfig):
+        """At most (width, height) pixels, padded on the right and below to multiples of ``patch``."""
+
+        most: tuple[PositiveInt, PositiveInt] = (1920, 1080)
+        patch: int = Field(gt=0)
+
+    def plan(self, width: int, height: int) -> Plan:
+        whole, (most_width, most_height), patch = checked(width, height), self.config.most, self.config.patch
+        content = (width, height)
+        if width > most_width or height > most_height:
+            scale = min(most_width / width, most_height / height)
+            content = (max(int(width * scale), 1), max(int(height * scale), 1))
+        size = (-(-content[0] // patch) * patch, -(-content[1] // patch) * patch)
+        return Plan(
+            (width, height),
+            (Canvas(whole, content, size, fill=PADDING),),
+            (View(0, (0, 0, *size)),),
+            (MapTokens(((0,),), row_end="newline"),),
+        )

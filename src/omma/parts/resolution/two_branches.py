@@ -1,0 +1,66 @@
+"""The whole picture twice, in the sizes of two encoders (Vary, DeepSeek-VL).
+
+Vary: arXiv 2312.06109, section 3.3: stretched to a square for each. DeepSeek-VL: arXiv 2403.05525, section 3.1: the long
+side is fitted to the larger square, the rest padded, and the smaller square is the larger one made small.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import PositiveInt
+
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import (
+    RESOLUTIONS,
+    Canvas,
+    Plan,
+    Rectangle,
+    Resolution,
+    Size,
+    View,
+    ViewTokens,
+    checked,
+)
+
+THINNEST = 14
+"""Pixels that the short side of a picture keeps at least when its long side is fitted (DeepSeek-VL's processor)."""
+
+
+@RESOLUTIONS.register("two-branches")
+class TwoBranches(Resolution):
+    class Config(PartConfig):
+        """Sides of the squares for the first and the second encoder (Vary: 224 and 1024, DeepSeek-VL: 1024 and 384).
+
+        ``join`` says where both meet: ``channel`` if the encoder puts the second's features beside the first's, so that
+        only the first view has tokens; ``sequence`` if the tokens of the second view follow those of the first.
+        """
+
+        sizes: tuple[PositiveInt, PositiveInt]
+        fit: Literal["stretch", "pad"] = "stretch"
+        join: Literal["channel", "sequence"] = "channel"
+
+    def plan(self, width: int, height: int) -> Plan:
+        whole, sizes = checked(width, height), self.config.sizes
+        canvases = _padded(whole, sizes) if self.config.fit == "pad" else _stretched(whole, sizes)
+        views = tuple(
+            View([canvas.size[0] for canvas in canvases].index(size), (0, 0, size, size), branch=branch)
+            for branch, size in enumerate(sizes)
+        )
+        tokens = (ViewTokens(0), ViewTokens(1))
+        return Plan((width, height), canvases, views, tokens[:1] if self.config.join == "channel" else tokens)
+
+
+def _stretched(whole: Rectangle, sizes: Size) -> tuple[Canvas, ...]:
+    return tuple(Canvas(whole, (size, size), (size, size)) for size in sizes)
+
+
+def _padded(whole: Rectangle, sizes: Size) -> tuple[Canvas, ...]:
+    large, small = max(sizes), min(sizes)
+    longest = max(whole[2:])
+    width, height = (max(round(side * (large / longest)), min(THINNEST, large)) for side in whole[2:])
+    offset = ((large - width) // 2, (large - height) // 2)
+    return (
+        Canvas(whole, (width, height), (large, large), offset),
+        Canvas((0, 0, large, large), (small, small), (small, small), source=0),
+    )
