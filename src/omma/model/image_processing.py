@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import math
 import os
 import uuid
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ from omma.parts.encoders import ENCODERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 from omma.parts.resolution.base import Size
+
+ANY_WIDTH = 8 * math.lcm(*range(1, 17))
+"""A language model's width for a projector that is never run: numbers of heads and branches divide it."""
 
 
 class OmmaImageProcessor(BaseImageProcessor):
@@ -58,9 +62,8 @@ class OmmaImageProcessor(BaseImageProcessor):
         resolution = RESOLUTIONS.parse(self.resolution or {}, where="resolution").build()
         with torch.device("meta"):
             encoder = ENCODERS.parse(self.encoder or {}, where="encoder").build()
-            # Any width that the encoder has is fit to build a projector that is never run.
             projector = PROJECTORS.parse(self.projector or {}, where="projector").build(
-                d_in=encoder.width, d_out=encoder.width, marks=resolution.marks
+                d_in=encoder.width, d_out=ANY_WIDTH, marks=resolution.marks
             )
         return Arranger(resolution, encoder, projector)
 

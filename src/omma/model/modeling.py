@@ -52,6 +52,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
         self.post_init()
+        self.projector.init_weights()
 
     def _init_weights(self, module: nn.Module) -> None:
         # Encoder and language model have initialised themselves; what is left are our own projectors.

@@ -133,12 +133,12 @@ class MasterOptimizer:
 
 
 def _hidden_matrices(module: nn.Module) -> set[str]:
-    """Paths of the matrices between hidden layers, which Muon is for; not tables that are looked up, nor output heads."""
+    """Paths of the matrices between hidden layers, which Muon is for; not tables that are looked up, marks, or output heads."""
     tables = {f"{path}.weight" for path, owner in module.named_modules() if isinstance(owner, nn.Embedding)}
     return {
         name
         for name, parameter in module.named_parameters()
-        if parameter.ndim == 2 and name not in tables and not name.endswith("lm_head.weight")
+        if parameter.ndim == 2 and name not in tables and not name.endswith(("lm_head.weight", ".marks"))
     }
 
 

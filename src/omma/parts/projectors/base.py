@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor, nn
 
 from omma.parts.base import Part, PartConfig, Registry
 from omma.parts.resolution.base import Grid
+
+
+def _square(number: int) -> int:
+    if math.isqrt(number) ** 2 != number:
+        raise ValueError("a square number")
+    return number
+
+
+Square = Annotated[int, Field(ge=1), AfterValidator(_square)]
+"""A number of tokens that fills a square grid."""
 
 
 class Projector(Part, nn.Module):
@@ -33,9 +45,15 @@ class Projector(Part, nn.Module):
         """
         return self(features_NTC)
 
-    def mark_vectors(self) -> Tensor:
-        """The learned vectors [marks, d_out]."""
+    def mark_vectors(self) -> Tensor | None:
+        """The learned vectors [marks, d_out]; None if there are none."""
         return self.marks
+
+    def init_weights(self) -> None:
+        """Begin where the paper begins, if that is elsewhere than nearly all do.
+
+        Called when a model is made, after the linear layers of all projectors have drawn N(0, 0.02).
+        """
 
     def forward(self, features_NTC: Tensor) -> Tensor:
         """Token vectors [N, tokens, d_out] from features [N, T, d_in]."""
