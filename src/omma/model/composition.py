@@ -113,14 +113,12 @@ class Composition(nn.Module):
             digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
-    def image_vectors(self, batch: Mapping[str, Any]) -> Tensor | None:
-        """Image vectors [K, H] of a micro-batch's pictures in order, from cached features and new ones.
+    def features(self, batch: Mapping[str, Any]) -> Tensor:
+        """Encoder features [sum of T, C] of a micro-batch's pictures in order, cached ones and new ones merged.
 
         With a frozen encoder, new ones go into the cache.
         """
-        if "picture_keys" not in batch:
-            return None
-        assert self.encoder is not None and self.vlm is not None
+        assert self.encoder is not None
         shapes = [tuple(shape) for shape in batch["view_shapes"].tolist()]
         per_picture: list[list[Shape]] = [
             [shapes.pop(0) for _ in range(count)] for count in batch["view_counts"].tolist()
@@ -132,9 +130,17 @@ class Composition(nn.Module):
         counts = [sum(feature_counts(self.encoder, s)) for s, key in zip(per_picture, keys, strict=True) if not key]
         cached = _floats(batch["features"]).split(counts) if counts else ()
         sources = {True: iter(new), False: iter(cached)}
-        features = torch.cat([next(sources[bool(key)]).to(self.device, self.dtype) for key in keys])
+        return torch.cat([next(sources[bool(key)]).to(self.device, self.dtype) for key in keys])
+
+    def image_vectors(self, batch: Mapping[str, Any]) -> Tensor | None:
+        """Image vectors [K, H] of a micro-batch's pictures in order; None if it has none."""
+        if "picture_keys" not in batch:
+            return None
+        assert self.vlm is not None
         return self.vlm.image_vectors(
-            features=features, view_shapes=batch["view_shapes"], image_index=batch["image_index"].to(self.device)
+            features=self.features(batch),
+            view_shapes=batch["view_shapes"],
+            image_index=batch["image_index"].to(self.device),
         )
 
     def _encode(self, pixels: Tensor, pictures: list[list[Shape]]) -> list[Tensor]:
