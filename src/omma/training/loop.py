@@ -23,6 +23,7 @@ from omma.recipe import StageRecipe
 from omma.storage import sweep
 from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint
 from omma.training.groups import learn_table, learning_groups
+from omma.training.handover import load_objective
 from omma.training.interruption import Interruption
 from omma.training.log import StepLog
 from omma.training.lora import add_adapters
@@ -78,6 +79,7 @@ class StageRun:
         offset: steps of the run's earlier stages: checkpoints are numbered through.
         report: called after every step.
         announce: called with what is worth reading before the first one.
+        before: directory of a finished stage with the same objective, whose learning this one goes on with.
     """
 
     name: str
@@ -89,6 +91,7 @@ class StageRun:
     offset: int = 0
     report: Callable[[Progress], None] = lambda progress: None
     announce: Callable[[str], None] = lambda text: None
+    before: Path | None = None
     counters: Counters = field(default_factory=Counters)
 
 
@@ -112,8 +115,8 @@ def build_mixture(recipe: StageRecipe, seed: int) -> Mixture:
     return Mixture([(entry.source.build(), entry.weight) for entry in recipe.data], seed)
 
 
-def train_stage(run: StageRun) -> int:
-    """Run a stage to its end, from its last checkpoint if there is one; its number of steps.
+def train_stage(run: StageRun) -> tuple[int, Objective]:
+    """Run a stage to its end, from its last checkpoint if there is one; its number of steps, and its objective.
 
     The model is in float32 before and after; parts that do not learn stay in evaluation mode and come out unchanged.
 
@@ -129,6 +132,8 @@ def train_stage(run: StageRun) -> int:
     if recipe.lora is not None and model.language_model is not None:
         adapters = add_adapters(model.language_model, recipe.lora)
     objective: Objective = recipe.objective.build(model=model)
+    if run.before is not None:
+        load_objective(objective, run.before)
     trained = nn.ModuleDict({"objective": objective})
     trained.update({name: getattr(model, name) for name in PARTS if getattr(model, name) is not None})
     groups = learning_groups(trained, recipe.learn)
@@ -149,7 +154,7 @@ def train_stage(run: StageRun) -> int:
     if adapters is not None:
         adapters.merge_and_unload()
     trained.eval()
-    return steps
+    return steps, objective
 
 
 def _activation_checkpointing(model: PreTrainedModel, action: str) -> Callable[..., None]:

@@ -6,7 +6,7 @@
       log.jsonl, validation.jsonl, tensorboard/, bad_samples.jsonl
       checkpoints/            of the stage that is under way
       features/               what the frozen encoder made of the pictures, for all stages; safe to delete
-      stages/NAME/            the model after a finished stage, in float32
+      stages/NAME/            the model after a finished stage, in float32, and what its objective learned
       model/                  the finished model
 """
 
@@ -37,6 +37,7 @@ from omma.model.loading import model_directory
 from omma.model.saving import load_parts, save_composition
 from omma.recipe import Recipe, StageRecipe, load_recipe
 from omma.storage import remove_directory, sweep, whole_directory, write_atomically
+from omma.training.handover import save_objective
 from omma.training.loop import Progress, StageRun, train_stage
 
 PATIENCE = 10.0
@@ -196,8 +197,11 @@ def _train(
     for folder in (directory, directory / "stages"):
         sweep(folder)
     offset = 0
-    for number, (name, stage) in enumerate(recipe.stages.items()):
+    stages = list(recipe.stages.items())
+    for number, (name, stage) in enumerate(stages):
         done = directory / "stages" / name
+        previous = stages[number - 1] if number else None
+        before = directory / "stages" / previous[0] if previous and previous[1].objective == stage.objective else None
         if done.is_dir():
             announce(f"Stage {name} is done already.")
             load_parts(model, done)
@@ -213,14 +217,16 @@ def _train(
             offset=offset,
             report=report,
             announce=announce,
+            before=before,
         )
         template, model.template = model.template, stage.template or model.template
         model.feature_cache = _feature_cache(recipe, stage, model, directory)
-        steps = train_stage(run)
+        steps, objective = train_stage(run)
         model.template, model.feature_cache = template, None
         took = {"steps": steps, **vars(run.counters), "peak_memory": peak_memory()}
         with whole_directory(done) as target:
             save_composition(model, target, dtype=torch.float32)
+            save_objective(objective, target)
             (target / "stage.json").write_text(json.dumps(took, indent=1))
         record = read_record(directory)
         write_record(directory, {**record, "stages": {**record.get("stages", {}), name: took}})
