@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omma.data.sample import Box, Sample
+from omma.errors import BadInput
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.captioning import PlaceEmbedding, inside
-from toy_training import samples, step_of, toy_model
+from toy_training import gradients, samples, step_of, toy_model
 
 shares = st.floats(0, 1)
 
@@ -115,3 +116,19 @@ def test_a_place_is_in_the_first_picture_alone() -> None:
     tap = objective.config.tap - 1
     hidden[tap] = torch.cat([hidden[tap][:1], hidden[tap][1:] + torch.randn(hidden[tap].shape[-1])])
     assert torch.equal(objective.loss(tuple(hidden), batch["view_counts"], own), before)
+
+
+def test_any_longest_caption_is_possible() -> None:
+    """Rows are padded to multiples of eight, beyond a limit that is none."""
+    objective = captioning(max_tokens=29)
+    step = step_of(objective, samples(4, task="describe"))
+    assert max(batch["captioning.ids"].shape[1] for batch in step.micro_batches) == 32
+    losses, _ = gradients(objective.model, objective, step)
+    assert math.isfinite(losses["captioning"])
+
+
+def test_places_need_one_whole_view() -> None:
+    model = toy_model(projector=None, backbone=None, resolution={"type": "windows", "canvas": (64, 32), "size": 32})
+    objective = OBJECTIVES.parse({"type": "captioning", "grounded": 0.5}, where="objective")
+    with pytest.raises(BadInput, match=r"objective\.grounded: expected a resolution strategy with one view of the whole picture"):
+        objective.build(model=model)

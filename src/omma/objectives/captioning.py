@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample
+from omma.errors import BadInput
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch
@@ -90,7 +91,7 @@ class CaptioningTerm:
 
     def collate(self, tokens: list[Written]) -> dict[str, np.ndarray]:
         """``ids`` and ``labels`` [B, L]; ``places`` [B, L, 4] of the token that is to be written next, NaN for none."""
-        longest = -(-max(map(len, tokens)) // 8) * 8
+        longest = _padded(max(map(len, tokens)))
         ids = np.full((len(tokens), longest), self.tokenizer.pad_token_id, dtype=np.int64)
         labels = np.full((len(tokens), longest), IGNORE, dtype=np.int64)
         places = np.full((len(tokens), longest, 4), np.nan, dtype=np.float32)
@@ -101,6 +102,11 @@ class CaptioningTerm:
                 if place is not None:
                     places[row, position] = place
         return {"ids": ids, "labels": labels, "places": places}
+
+
+def _padded(length: int) -> int:
+    """Rows are as long as the next multiple of eight: fewer shapes, faster products."""
+    return -(-length // 8) * 8
 
 
 class PlaceEmbedding(nn.Module):
@@ -145,7 +151,14 @@ class Captioning(PictureTextObjective):
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
-        assert model.encoder is not None
+        assert model.encoder is not None and model.resolution is not None
+        if config.grounded and not model.resolution.is_plain:
+            raise BadInput(
+                "recipe field objective.grounded",
+                expected="a resolution strategy with one view of the whole picture, whose features a place can be found in",
+                found=model.resolution.config.type,
+                remedy="use pad-square, crop-square or stretch-square, or leave grounded at 0",
+            )
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
         width = model.encoder.width
         self.norm = nn.LayerNorm(width)
@@ -155,7 +168,7 @@ class Captioning(PictureTextObjective):
         self.decoder = GPT2Model(
             GPT2Config(
                 vocab_size=len(self.tokenizer),
-                n_positions=config.max_tokens,
+                n_positions=_padded(config.max_tokens),
                 n_embd=width,
                 n_layer=config.layers,
                 n_head=heads_of(width),
