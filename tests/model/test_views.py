@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from omma.data.feature_cache import FeatureCache
 from omma.data.images import MemoryImage
 from omma.data.sample import Sample, assistant, user
+from omma.errors import BadInput
 from omma.model.answering import ModelAnswerer
 from omma.model.processing import OmmaProcessor, processor_of
 from omma.model.views import place
@@ -171,3 +172,8 @@ def test_features_that_are_not_of_these_views_are_refused(model: Any) -> None:
         model.vlm.image_vectors(features=torch.zeros(3, 12), view_shapes=shapes)
 
 
+
+
+def test_views_for_two_encoders_need_two() -> None:
+    with pytest.raises(BadInput, match="views for as many encoders as there are, 1, found two-branches, whose views are for 2"):
+        toy_model(resolution={"type": "two-branches", "sizes": (32, 32), "fit": "pad", "join": "sequence"})

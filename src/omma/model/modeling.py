@@ -16,10 +16,12 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
+from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.views import WHOLE, encode, place, project
 from omma.parts.encoders import Encoder
 from omma.parts.projectors import Projector
+from omma.parts.resolution import Resolution
 
 PICTURES = ("pixel_values", "view_shapes", "image_index", "image_vectors")
 """Inputs of `OmmaForConditionalGeneration.forward` that hold pictures."""
@@ -41,12 +43,20 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def __init__(self, config: OmmaConfig) -> None:
         super().__init__(config)
         parts = config.parts()
+        resolution: Resolution = parts["resolution"].build()
         self.encoder: Encoder = parts["encoder"].build()
+        if resolution.branches != self.encoder.branches:
+            raise BadInput(
+                "model.resolution",
+                expected=f"views for as many encoders as there are, {self.encoder.branches}",
+                found=f"{parts['resolution'].type}, whose views are for {resolution.branches}",
+                remedy="use a strategy and an encoder that belong together",
+            )
         self.language_model: PreTrainedModel = parts["backbone"].build().causal_lm()
         self.projector: Projector = parts["projector"].build(
             d_in=self.encoder.width,
             d_out=self.language_model.config.hidden_size,
-            marks=parts["resolution"].build().marks,
+            marks=resolution.marks,
         )
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:

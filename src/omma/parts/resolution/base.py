@@ -21,6 +21,11 @@ from PIL import Image
 from omma.parts.base import Part, PartConfig, Registry
 from omma.parts.resolution.layout import Grid, LayoutItem, Mark, Size, ViewTokens
 
+__all__ = [
+    "RESOLUTIONS", "Canvas", "Color", "Grid", "LayoutItem", "Mark", "Plan", "Rectangle", "Resolution", "Size", "View",
+    "ViewTokens", "checked", "cut", "grid_of_views",
+]  # fmt: skip
+
 Rectangle = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels; right and bottom are exclusive."""
 Color = tuple[int, int, int]
@@ -175,6 +180,8 @@ class Resolution(Part):
 
     marks: tuple[str, ...] = ()
     """Names of the learned vectors that its layouts use."""
+    branches: int = 1
+    """How many encoders its views are for."""
     is_plain: bool = False
     """Whether every picture is one view of the whole, always of the same size."""
 
@@ -186,10 +193,5 @@ class Resolution(Part):
         """
         raise NotImplementedError
 
-
-__all__ = [
-    "RESOLUTIONS", "Canvas", "Color", "Grid", "LayoutItem", "Mark", "Plan", "Rectangle", "Resolution", "Size", "View",
-    "ViewTokens", "checked", "cut", "grid_of_views",
-]  # fmt: skip
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry("resolution")

@@ -29,6 +29,8 @@ THINNEST = 14
 
 @RESOLUTIONS.register("two-branches")
 class TwoBranches(Resolution):
+    branches = 2
+
     class Config(PartConfig):
         """Sides of the squares for the first and the second encoder (Vary: 224 and 1024, DeepSeek-VL: 1024 and 384).
 
