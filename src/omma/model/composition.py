@@ -7,8 +7,9 @@ one module whose parameter paths begin with ``encoder.``, ``projector.`` or ``la
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -119,10 +120,8 @@ class Composition(nn.Module):
         With a frozen encoder, new ones go into the cache.
         """
         assert self.encoder is not None
-        shapes = [tuple(shape) for shape in batch["view_shapes"].tolist()]
-        per_picture: list[list[Shape]] = [
-            [shapes.pop(0) for _ in range(count)] for count in batch["view_counts"].tolist()
-        ]
+        shapes: Iterator[Shape] = map(tuple, batch["view_shapes"].tolist())
+        per_picture = [list(islice(shapes, count)) for count in batch["view_counts"].tolist()]
         keys = [str(key) for key in batch["picture_keys"]]
         new = self._encode(batch["pixels"], [s for s, key in zip(per_picture, keys, strict=True) if key]) if any(keys) else []
         if self.feature_cache is not None and new:
@@ -138,9 +137,7 @@ class Composition(nn.Module):
             return None
         assert self.vlm is not None
         return self.vlm.image_vectors(
-            features=self.features(batch),
-            view_shapes=batch["view_shapes"],
-            image_index=batch["image_index"].to(self.device),
+            features=self.features(batch), view_shapes=batch["view_shapes"], image_index=batch.get("image_index")
         )
 
     def _encode(self, pixels: Tensor, pictures: list[list[Shape]]) -> list[Tensor]:
@@ -157,7 +154,7 @@ class Composition(nn.Module):
         learning = any(p.requires_grad for p in encoder.parameters())
         found = encode(encoder, shapes, pixels_of, *(() if learning else (self._frozen,)))
         per_view = iter(found)
-        return [torch.cat([next(per_view) for _ in picture]) for picture in pictures]
+        return [torch.cat(list(islice(per_view, len(picture)))) for picture in pictures]
 
     def _frozen(self, read: Callable[[Tensor, Tensor], Tensor], pixels: Tensor, cells: Tensor) -> Tensor:
         size = ENCODE_CHUNK.get(self.device.type, 32)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
 from omma.model.attention import AttentionPlan
-from omma.model.product_attention import is_faster, products
+from omma.model.product_attention import is_faster, products, refuse_other_scores
 
 NAME = "omma_documents"
 LIKE = 0.75
@@ -114,9 +114,7 @@ def document_attention(
     Raises:
         ValueError: for a language model whose scores are not plain products (soft caps, sinks).
     """
-    unknown = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
-    if unknown:
-        raise ValueError(f"document attention knows no {unknown[0]}, which this language model has")
+    refuse_other_scores("document attention", kwargs)
     rows, _, length, _ = query_BHLD.shape
     sizes = [count * longest for count, longest in documents.shapes]
     query, key, value = (

@@ -99,7 +99,7 @@ class OmmaImageProcessor(BaseImageProcessor):
                 torch.from_numpy(view[None]), encoder.mean, encoder.std
             )[0]
         data = {"pixel_values": pixels.numpy()}
-        if not self.arranger.is_plain:
+        if not self.arranger.resolution.is_plain:
             data["view_shapes"] = np.concatenate([shapes_of(plan) for plan, _ in arranged])
             data["image_index"] = joined_index([arrangement for _, arrangement in arranged])
         return BatchFeature(data, tensor_type=return_tensors)

@@ -6,7 +6,7 @@ picture or a document. Shapes: B rows, H heads, L queries, S keys, D channels of
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -49,6 +49,13 @@ def products(
     return (F.dropout(scores.softmax(-1), dropout) @ value).view(rows, heads, length, width)
 
 
+def refuse_other_scores(attention: str, given: Mapping[str, Any]) -> None:
+    """Raises ValueError if a model gives its attention function more than plain products are made of."""
+    unknown = [name for name in ("softcap", "s_aux", "position_bias") if given.get(name) is not None]
+    if unknown:
+        raise ValueError(f"{attention} knows no {unknown[0]}, which this model has")
+
+
 def product_attention(
     module: nn.Module,
     query_BHLD: Tensor,
@@ -66,9 +73,7 @@ def product_attention(
     Raises:
         ValueError: for a model whose scores are not plain products (soft caps, sinks).
     """
-    unknown = [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]
-    if unknown:
-        raise ValueError(f"product attention knows no {unknown[0]}, which this model has")
+    refuse_other_scores("product attention", kwargs)
     length, keys = query_BHLD.shape[2], key_BHSD.shape[2]
     causal = getattr(module, "is_causal", True) if is_causal is None else is_causal
     if attention_mask is None and causal and length > 1:

@@ -7,8 +7,7 @@ all views lie one after another, [sum of T, C].
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -44,11 +43,6 @@ class Arranger:
         self.resolution, self.encoder, self.projector = resolution, encoder, projector
         self._known: OrderedDict[Size, tuple[Plan, Arrangement]] = OrderedDict()
 
-    @property
-    def is_plain(self) -> bool:
-        """Whether every picture is one whole view, all of one size: nothing needs to be said about shapes and order."""
-        return self.resolution.is_plain
-
     def of(self, size: Size) -> tuple[Plan, Arrangement]:
         """The plan and the sequence of a picture of that size (width, height), computed once."""
         if size not in self._known:
@@ -71,19 +65,12 @@ class Arranger:
         return grid if self.projector is None or grid == (0, 0) else self.projector.grid(grid)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Views that go through a module together: what they have in common, and which they are."""
-
-    common: tuple[int, ...]
-    views: list[int]
-
-
-def _grouped(keys: Sequence[tuple[int, ...]]) -> list[_Group]:
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+def _grouped(keys: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int, int], list[int]]:
+    """Numbers of the views that go through a module together, by what they have in common."""
+    groups: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     for number, key in enumerate(keys):
         groups[key].append(number)
-    return [_Group(key, views) for key, views in groups.items()]
+    return groups
 
 
 def encode(
@@ -100,15 +87,15 @@ def encode(
         run: calls the encoder on a group's pixels and cells; a frozen one, say, in chunks.
     """
     features: list[Tensor] = [torch.empty(0)] * len(shapes)
-    for group in _grouped([(height, width, branch) for height, width, _, _, branch in shapes]):
-        height, width, branch = group.common
-        pixels = pixels_of(group.views, height, width)
-        cells = torch.tensor([shapes[view][2:4] for view in group.views], device=pixels.device)
+    groups = _grouped((height, width, branch) for height, width, _, _, branch in shapes)
+    for (height, width, branch), views in groups.items():
+        pixels = pixels_of(views, height, width)
+        cells = torch.tensor([shapes[view][2:4] for view in views], device=pixels.device)
 
         def read(pixels: Tensor, cells: Tensor, branch: int = branch) -> Tensor:
             return encoder.read(pixels, branch, cells)
 
-        for view, found in zip(group.views, run(read, pixels, cells), strict=True):
+        for view, found in zip(views, run(read, pixels, cells), strict=True):
             features[view] = found
     return encoder.join(features, [shape[4] for shape in shapes])
 
@@ -136,23 +123,19 @@ def project(encoder: Encoder, projector: Projector, features: Tensor, shapes: Se
     counts = feature_counts(encoder, shapes)
     if features.shape[0] != sum(counts):
         raise ValueError(f"expected {sum(counts)} features of {len(shapes)} views, found {features.shape[0]}")
-    groups = [
-        group
-        for group in _grouped([(*encoder.grid((width, height), branch), branch) for height, width, _, _, branch in shapes])
-        if group.common[0]
-    ]
+    groups = _grouped((*encoder.grid((width, height), branch), branch) for height, width, _, _, branch in shapes)
     parts = features.split(counts)
-    tokens: list[Tensor] = [features.new_zeros(0, 0)] * len(shapes)
-    for group in groups:
-        rows, columns, branch = group.common
-        cells = torch.tensor([shapes[view][2:4] for view in group.views], device=features.device)
-        if len(groups) == 1 and len(group.views) == len(shapes):
+    tokens: dict[int, Tensor] = {}
+    for (rows, columns, branch), views in groups.items():
+        if not rows:  # joined to others
+            continue
+        cells = torch.tensor([shapes[view][2:4] for view in views], device=features.device)
+        if len(groups) == 1:
             stacked = features.view(len(shapes), rows * columns, -1)
             return projector.project(stacked, (rows, columns), branch, cells).flatten(0, 1)
-        stacked = torch.stack([parts[view] for view in group.views])
-        for view, found in zip(group.views, projector.project(stacked, (rows, columns), branch, cells), strict=True):
-            tokens[view] = found
-    return torch.cat([found for found in tokens if found.numel()])
+        stacked = torch.stack([parts[view] for view in views])
+        tokens |= zip(views, projector.project(stacked, (rows, columns), branch, cells), strict=True)
+    return torch.cat([tokens[view] for view in sorted(tokens)])
 
 
 def place(tokens: Tensor, marks: Tensor | None, index_K: Tensor | None) -> Tensor:

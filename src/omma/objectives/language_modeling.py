@@ -142,8 +142,10 @@ def _seen(pictures: list[Picture]) -> MicroBatch:
         "picture_keys": np.array([picture.key for picture in pictures]),
         "view_counts": np.array([len(picture.shapes) for picture in pictures]),
         "view_shapes": np.concatenate([picture.shapes for picture in pictures]),
-        "image_index": joined_index([picture.arrangement for picture in pictures]),
     }
+    # The tokens of whole views stand in their order already: gathering them would cost time for nothing.
+    if any(picture.arrangement.reorders for picture in pictures):
+        batch["image_index"] = joined_index([picture.arrangement for picture in pictures])
     if new := [picture.data for picture in pictures if picture.key]:
         batch["pixels"] = np.concatenate(new)
     if cached := [picture.data for picture in pictures if not picture.key]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,15 +110,12 @@ class PictureTextObjective(Objective):
         """This objective's terms by name: itself, unless it is a combination."""
         return {self.config.type: self}
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> AbstractContextManager[None]:
         """Inside, encoder and text models attend in the way that is fastest on this machine."""
         encoder = self.model.encoder
         assert encoder is not None
         texts = [module for module in self.modules() if isinstance(module, PreTrainedModel)]
-        faster = is_faster(next(encoder.parameters()))
-        with attending_by_products(encoder.model, *texts) if faster else nullcontext():
-            yield
+        return attending_by_products(encoder.model, *texts) if is_faster(next(encoder.parameters())) else nullcontext()
 
     def coefficients(self) -> dict[str, float]:
         return {self.config.type: 1.0}

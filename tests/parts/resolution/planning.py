@@ -10,7 +10,7 @@ from PIL import Image
 
 from omma.parts.resolution import RESOLUTIONS, Resolution
 from omma.parts.resolution.base import Grid, Size
-from omma.parts.resolution.layout import arrange
+from omma.parts.resolution.layout import LayoutItem, MapTokens, Mark, arrange
 
 SIZES: tuple[Size, ...] = (
     (336, 336),
@@ -59,3 +59,9 @@ def noise(size: Size, seed: int = 0) -> Image.Image:
 def pixels(views: list[Image.Image]) -> np.ndarray:
     """uint8 [V, 3, height, width], as processors of transformers give them."""
     return np.stack([np.asarray(view) for view in views]).transpose(0, 3, 1, 2)
+
+
+def marks_in(layout: tuple[LayoutItem, ...]) -> set[str]:
+    """Names of the marks that a layout uses."""
+    ends = {item.row_end for item in layout if isinstance(item, MapTokens) and item.row_end is not None}
+    return ends | {item.name for item in layout if isinstance(item, Mark)}

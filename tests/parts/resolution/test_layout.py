@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers.models.llava_next.modeling_llava_next import unpad_image
 
-from omma.parts.resolution.layout import MapTokens, Mark, Text, ViewTokens, arrange, content_of, marks_in, row_major
+from omma.parts.resolution.layout import MapTokens, Mark, Text, ViewTokens, arrange, content_of, row_major
 
 MARKS = ("newline", "separator")
 
@@ -67,8 +67,3 @@ def test_what_a_layout_must_not_ask_for() -> None:
         arrange((Mark("line"),), 0, lambda view: (0, 0), MARKS)
     with pytest.raises(ValueError, match=r"a map of views needs equal grids, these have \[\(1, 2\), \(2, 2\)\]"):
         arrange((MapTokens(((0, 1),)),), 2, lambda view: ((1, 2), (2, 2))[view], MARKS)
-
-
-def test_marks_of_a_layout() -> None:
-    layout = (ViewTokens(0), Mark("separator"), MapTokens(((1,),), row_end="newline"), MapTokens(((2,),)))
-    assert list(marks_in(layout)) == ["separator", "newline"]

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from omma.errors import BadInput
 from omma.parts.resolution import RESOLUTIONS, cut
 from omma.parts.resolution.base import Plan, Resolution
-from omma.parts.resolution.layout import MapTokens, ViewTokens, arrange, marks_in
-from parts.resolution.planning import noise, planner
+from omma.parts.resolution.layout import MapTokens, ViewTokens, arrange
+from parts.resolution.planning import marks_in, noise, planner
 
 CANVASES = [(8, 16), (16, 8), (16, 16), (24, 8), (8, 24), (8, 8)]
 STRATEGIES: dict[str, dict[str, Any]] = {
@@ -66,7 +66,7 @@ def check(strategy: Resolution, plan: Plan, *, covers: bool) -> None:
             edges = np.array(regions)
             slack = 1e-6 * max(plan.image)
             assert (edges[:, :2].min(0) <= slack).all() and (edges[:, 2:].max(0) >= np.array(plan.image) - slack).all()
-    assert set(marks_in(plan.layout)) <= set(strategy.marks)
+    assert marks_in(plan.layout) <= set(strategy.marks)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)

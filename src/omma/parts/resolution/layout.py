@@ -6,7 +6,7 @@ model and the estimate of costs alike. So what the prompt reserves and what the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,6 +71,11 @@ class Arrangement:
     index: np.ndarray
     runs: tuple[int | str, ...]
     tokens: int
+
+    @property
+    def reorders(self) -> bool:
+        """Whether the sequence is anything but all tokens in the order of the views."""
+        return len(self.index) != self.tokens or bool((self.index != np.arange(self.tokens)).any())
 
     def __len__(self) -> int:
         """Image vectors; text between them is not counted."""
@@ -154,12 +159,3 @@ def content_of(rows: int, columns: int, content: Size) -> tuple[slice, slice]:
 def row_major(rows: int, columns: int, first: int = 0) -> tuple[tuple[int, ...], ...]:
     """Numbers of views that were cut row by row, as `MapTokens` wants them."""
     return tuple(tuple(first + row * columns + column for column in range(columns)) for row in range(rows))
-
-
-def marks_in(layout: tuple[LayoutItem, ...]) -> Iterator[str]:
-    """Names of the marks that a layout uses."""
-    for item in layout:
-        if isinstance(item, Mark):
-            yield item.name
-        elif isinstance(item, MapTokens) and item.row_end is not None:
-            yield item.row_end
