@@ -24,6 +24,7 @@ from omma.objectives import OBJECTIVES
 from omma.parts.backbones import BACKBONES
 from omma.parts.base import part_field, validated
 from omma.parts.encoders import ENCODERS
+from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 
@@ -44,6 +45,8 @@ class ModelRecipe(Settings):
     encoder: part_field(ENCODERS) | None = None  # type: ignore[valid-type]
     projector: part_field(PROJECTORS) | None = None  # type: ignore[valid-type]
     backbone: part_field(BACKBONES) | None = None  # type: ignore[valid-type]
+    expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
+    """Weights inside the language model that only image tokens use."""
     template: str = "vicuna-v1"
     system: str | None = None
     """System text of the template; the template's own if absent."""
@@ -64,6 +67,8 @@ class ModelRecipe(Settings):
             raise ValueError("a resolution for the encoder")
         if (self.projector is not None) != (self.encoder is not None and self.backbone is not None):
             raise ValueError("a projector exactly if there are both an encoder and a backbone")
+        if not self.complete and (self.expert is not None or getattr(self.encoder, "expert", None) is not None):
+            raise ValueError("both an encoder and a backbone where there is an expert")
         return self
 
 

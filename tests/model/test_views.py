@@ -176,4 +176,4 @@ def test_features_that_are_not_of_these_views_are_refused(model: Any) -> None:
 
 def test_views_for_two_encoders_need_two() -> None:
     with pytest.raises(BadInput, match="views for as many encoders as there are, 1, found two-branches, whose views are for 2"):
-        toy_model(resolution={"type": "two-branches", "sizes": (32, 32), "fit": "pad", "join": "sequence"})
+        toy_model(resolution={"type": "two-branches", "sizes": (32, 32), "fit": "pad"})

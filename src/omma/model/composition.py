@@ -1,13 +1,14 @@
 """Composition: the parts of a recipe put together to be trained, whole or in part.
 
 A language model alone, an encoder alone, or both with a projector between them: the training loop and the objectives see
-one module whose parameter paths begin with ``encoder.``, ``projector.`` or ``language_model.``.
+one module whose parameter paths begin with ``encoder.``, ``projector.``, ``language_model.`` or ``expert.``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -60,6 +61,7 @@ class Composition(nn.Module):
         self.encoder = vlm.encoder if vlm is not None else encoder
         self.projector = vlm.projector if vlm is not None else None
         self.language_model = vlm.language_model if vlm is not None else language_model
+        self.expert = vlm.expert if vlm is not None else None
         self.tokenizer = tokenizer
         self.template = template
         self.system = system
@@ -149,7 +151,7 @@ class Composition(nn.Module):
 
         def pixels_of(numbers: list[int], height: int, width: int) -> Tensor:
             stacked = torch.stack([views[number] for number in numbers]).view(-1, height, width, 3)
-            return normalize(stacked.to(self.device), encoder.mean, encoder.std).to(self.dtype)
+            return normalize(stacked.to(self.device), *encoder.normalizations[shapes[numbers[0]][4]]).to(self.dtype)
 
         learning = any(p.requires_grad for p in encoder.parameters())
         found = encode(encoder, shapes, pixels_of, *(() if learning else (self._frozen,)))
@@ -171,6 +173,10 @@ class Composition(nn.Module):
             assert self.language_model is not None
             return self.language_model.get_input_embeddings()(batch["input_ids"])
         return self.vlm.embed(batch["input_ids"], self.image_vectors(batch))
+
+    def routing(self, input_ids_BL: Tensor) -> AbstractContextManager[None]:
+        """What the language model is to be called inside of, see `OmmaForConditionalGeneration.routing`."""
+        return self.vlm.routing(input_ids_BL) if self.vlm is not None else nullcontext()
 
 
 def _floats(features: Tensor) -> Tensor:
@@ -220,17 +226,20 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
             encoder=model.encoder,
             projector=model.projector,
             backbone=model.backbone,
+            expert=model.expert,
             template=model.template,
             system=model.system,
             image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
         )
         vlm = OmmaForConditionalGeneration(config)
         if load_weights:
-            if getattr(model.encoder, "weights", None) is not None:  # linear patches have none
+            if model.encoder.has_weights:
                 vlm.encoder.load_state_dict(model.encoder.build(load_weights=True).state_dict())
             if model.backbone.weights is not None:
                 loaded = model.backbone.build().causal_lm(load_weights=True)
                 vlm.language_model.load_state_dict(loaded.state_dict())
+                if vlm.expert is not None:
+                    vlm.expert.begin()
         return Composition(vlm=vlm, resolution=resolution, **shared)
     return Composition(
         resolution=resolution,

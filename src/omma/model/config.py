@@ -9,17 +9,19 @@ from transformers import AutoConfig, PretrainedConfig
 from omma.parts.backbones import BACKBONES
 from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
+from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
-from omma.parts.weights import architecture
+from omma.parts.weights import plain_architecture
 
 SLOTS: dict[str, Registry[Any]] = {
     "resolution": RESOLUTIONS,
     "encoder": ENCODERS,
     "projector": PROJECTORS,
     "backbone": BACKBONES,
+    "expert": EXPERTS,
 }
-"""What a vision-language model is made of, and where each part is found."""
+"""What a vision-language model is made of, and where each part is found. All but the expert have to be there."""
 
 
 class OmmaConfig(PretrainedConfig):
@@ -27,6 +29,7 @@ class OmmaConfig(PretrainedConfig):
 
     Args:
         resolution, encoder, projector, backbone: part configs as plain data (`PartConfig.to_dict`).
+        expert: the same of an expert inside the language model; None for none.
         template: name of the chat template.
         system: system text of the template; its own default if None.
         image_token_id: id of the placeholder that image vectors replace. It may lie outside the language model's
@@ -45,12 +48,14 @@ class OmmaConfig(PretrainedConfig):
         template: str = "vicuna-v1",
         system: str | None = None,
         image_token_id: int = 0,
+        expert: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.resolution = resolution
         self.encoder = encoder
         self.projector = projector
         self.backbone = backbone
+        self.expert = expert
         self.template = template
         self.system = system
         self.image_token_id = image_token_id
@@ -62,24 +67,22 @@ class OmmaConfig(PretrainedConfig):
         super().__init__(**kwargs)
 
     @classmethod
-    def compose(cls, *, resolution: Any, encoder: Any, projector: Any, backbone: Any, **kwargs: Any) -> OmmaConfig:
+    def compose(
+        cls, *, resolution: Any, encoder: Any, projector: Any, backbone: Any, expert: Any = None, **kwargs: Any
+    ) -> OmmaConfig:
         """From typed part configs. Architectures are spelled out and sources of weights dropped: they are history."""
         backbone_data = {
             **backbone.to_dict(),
-            "architecture": _plain(backbone.build().architecture()),
+            "architecture": plain_architecture(backbone.build().architecture()),
             "weights": None,
             "tokenizer": None,
         }
-        encoder_data = encoder.to_dict()
-        if encoder_data.get("weights") is not None:
-            settings = architecture(encoder.architecture, encoder.weights, where="model.encoder")
-            settings = getattr(settings, "vision_config", settings)
-            encoder_data |= {"architecture": _plain(settings), "weights": None}
         return cls(
             resolution=resolution.to_dict(),
-            encoder=encoder_data,
+            encoder=encoder.spelled_out(),
             projector=projector.to_dict(),
             backbone=backbone_data,
+            expert=expert.to_dict() if expert is not None else None,
             **kwargs,
         )
 
@@ -89,12 +92,10 @@ class OmmaConfig(PretrainedConfig):
         return data
 
     def parts(self) -> dict[str, Any]:
-        """The typed part configs by slot."""
-        return {slot: registry.parse(getattr(self, slot), where=slot) for slot, registry in SLOTS.items()}
-
-
-def _plain(settings: PretrainedConfig) -> dict[str, Any]:
-    """A `transformers` config as the shortest plain data that makes it again."""
-    history = ("transformers_version", "architectures", "_name_or_path", "dtype")
-    data = {key: value for key, value in settings.to_diff_dict().items() if key not in history}
-    return data | {"model_type": settings.model_type}
+        """The typed part configs by slot; None for no expert."""
+        return {
+            slot: registry.parse(getattr(self, slot), where=slot)
+            if slot != "expert" or self.expert is not None
+            else None
+            for slot, registry in SLOTS.items()
+        }

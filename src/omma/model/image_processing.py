@@ -36,7 +36,7 @@ ANY_WIDTH = 8 * math.lcm(*range(1, 17))
 
 
 class OmmaImageProcessor(BaseImageProcessor):
-    """Cuts pictures as the model's resolution strategy says, and normalises them as its encoder wants.
+    """Cuts pictures as the model's resolution strategy says, and normalises views as the encoder that reads them wants.
 
     Args:
         resolution, encoder, projector: part configs as plain data, as in `OmmaConfig`.
@@ -84,23 +84,24 @@ class OmmaImageProcessor(BaseImageProcessor):
         Raises:
             BadInput: for a picture that cannot be read.
         """
-        encoder = self.arranger.encoder
+        normalizations = self.arranger.encoder.normalizations
         sources = [picture(image) for image in flat(images)]
         arranged = [self.arranger.of(source.size) for source in sources]
+        shapes = np.concatenate([shapes_of(plan) for plan, _ in arranged])
         views = [
             view
             for source, (plan, _) in zip(sources, arranged, strict=True)
-            for view in views_uint8(source, plan, encoder.mean)
+            for view in views_uint8(source, plan, normalizations)
         ]
         height, width = max(view.shape[0] for view in views), max(view.shape[1] for view in views)
         pixels = torch.zeros(len(views), 3, height, width)
         for number, view in enumerate(views):
             pixels[number, :, : view.shape[0], : view.shape[1]] = normalize(
-                torch.from_numpy(view[None]), encoder.mean, encoder.std
+                torch.from_numpy(view[None]), *normalizations[shapes[number, 4]]
             )[0]
         data = {"pixel_values": pixels.numpy()}
         if not self.arranger.resolution.is_plain:
-            data["view_shapes"] = np.concatenate([shapes_of(plan) for plan, _ in arranged])
+            data["view_shapes"] = shapes
             data["image_index"] = joined_index([arrangement for _, arrangement in arranged])
         return BatchFeature(data, tensor_type=return_tensors)
 

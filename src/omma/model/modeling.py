@@ -9,6 +9,7 @@ C channels, H model width.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 from transformers import GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
-from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.views import WHOLE, encode, place, project
 from omma.parts.encoders import Encoder
+from omma.parts.experts import Expert, attach
+from omma.parts.experts.routing import ImageTokens, routed
 from omma.parts.projectors import Projector
 from omma.parts.resolution import Resolution
 
@@ -45,27 +47,24 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         parts = config.parts()
         resolution: Resolution = parts["resolution"].build()
         self.encoder: Encoder = parts["encoder"].build()
-        if resolution.branches != self.encoder.branches:
-            raise BadInput(
-                "model.resolution",
-                expected=f"views for as many encoders as there are, {self.encoder.branches}",
-                found=f"{parts['resolution'].type}, whose views are for {resolution.branches}",
-                remedy="use a strategy and an encoder that belong together",
-            )
+        self.encoder.check(resolution)
         self.language_model: PreTrainedModel = parts["backbone"].build().causal_lm()
         self.projector: Projector = parts["projector"].build(
             d_in=self.encoder.width,
             d_out=self.language_model.config.hidden_size,
             marks=resolution.marks,
         )
+        self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
         self.post_init()
         self.projector.init_weights()
+        if self.expert is not None:
+            self.expert.begin()
 
     def _init_weights(self, module: nn.Module) -> None:
-        # Encoder and language model have initialised themselves; what is left are our own projectors.
+        # Encoder, language model and expert initialise themselves; what is left are our own projectors.
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=0.02)
             if module.bias is not None:
@@ -128,6 +127,12 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return embedded
         return embedded.masked_scatter(is_image[..., None], vectors_NH.to(embedded.dtype))
 
+    def routing(self, input_ids_BL: Tensor) -> AbstractContextManager[None]:
+        """What the language model is to be called inside of: its expert, if there is one, then knows the image tokens."""
+        if self.expert is None:
+            return nullcontext()
+        return routed(ImageTokens.of(input_ids_BL == self.config.image_token_id))
+
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -146,11 +151,15 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         """Next-token logits.
 
         Args:
-            input_ids: [B, L] with one image token per image vector.
+            input_ids: [B, L] with one image token per image vector. Beside ``inputs_embeds`` they only tell an expert which
+                of those are pictures.
             attention_mask: [B, L] (1 real, 0 padding), or a boolean [B, 1, L, L] from `AttentionPlan.dense`.
             pixel_values, view_shapes, image_index: the pictures, see `image_vectors`; or
             image_vectors: [K, H], what becomes of them.
             labels: [B, L], -100 where not learned, not shifted.
+
+        Raises:
+            ValueError: without ids or embeddings, or for a model with an expert without ids.
         """
         if inputs_embeds is None:
             if input_ids is None:
@@ -158,15 +167,18 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if image_vectors is None and pixel_values is not None:
                 image_vectors = self.image_vectors(pixel_values, view_shapes, image_index)
             inputs_embeds = self.embed(input_ids, image_vectors)
-        return self.language_model(
-            inputs_embeds=inputs_embeds,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            past_key_values=past_key_values,
-            labels=labels,
-            logits_to_keep=logits_to_keep,
-            **kwargs,
-        )
+        if self.expert is not None and input_ids is None:
+            raise ValueError("an expert has to know which tokens are pictures: give input_ids beside inputs_embeds")
+        with self.routing(input_ids) if input_ids is not None else nullcontext():
+            return self.language_model(
+                inputs_embeds=inputs_embeds,
+                attention_mask=attention_mask,
+                position_ids=position_ids,
+                past_key_values=past_key_values,
+                labels=labels,
+                logits_to_keep=logits_to_keep,
+                **kwargs,
+            )
 
     def prepare_inputs_for_generation(
         self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from omma.data.sample import ImageSource
-from omma.parts.encoders.base import Triple
+from omma.parts.encoders.base import Normalization, Triple
 from omma.parts.resolution.base import Plan, cut
 
 
@@ -16,9 +19,18 @@ def fill_color(mean: Triple) -> tuple[int, int, int]:
     return int(mean[0] * 255), int(mean[1] * 255), int(mean[2] * 255)
 
 
-def views_uint8(image: ImageSource, plan: Plan, mean: Triple) -> list[np.ndarray]:
-    """All views of a picture as uint8 [height, width, 3] each."""
-    return [np.array(view) for view in cut(image.load(), plan, fill=fill_color(mean))]
+def views_uint8(image: ImageSource, plan: Plan, normalizations: Sequence[Normalization]) -> list[np.ndarray]:
+    """All views of a picture as uint8 [height, width, 3] each.
+
+    Args:
+        normalizations: of the encoder's branches; canvases are padded with the mean of the branch that reads them.
+    """
+    if len(normalizations) > 1:
+        readers = {view.canvas: view.branch for view in reversed(plan.views)}
+        own = [fill_color(normalizations[readers.get(number, 0)][0]) for number in range(len(plan.canvases))]
+        canvases = (replace(c, fill=c.fill or fill) for c, fill in zip(plan.canvases, own, strict=True))
+        plan = replace(plan, canvases=tuple(canvases))
+    return [np.array(view) for view in cut(image.load(), plan, fill=fill_color(normalizations[0][0]))]
 
 
 def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:

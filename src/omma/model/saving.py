@@ -16,7 +16,9 @@ from safetensors.torch import load_file, save_file
 from omma.errors import BadInput
 from omma.model.composition import Composition
 
-PARTS = ("encoder", "projector", "language_model")
+PARTS = ("encoder", "projector", "language_model", "expert")
+EXPERTS = ("expert.", "encoder.expert.")
+"""What the paths of experts begin with."""
 INDEX = "model.safetensors.index.json"
 
 
@@ -56,6 +58,8 @@ def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
             for name, tensor in vlm.state_dict().items()
             if name.startswith(f"{part}.") and name not in tied
         }
+        if not tensors:  # raw patches have none
+            continue
         save_file(tensors, directory / f"{part}.safetensors", metadata={"format": "pt"})
         weight_map |= dict.fromkeys(tensors, f"{part}.safetensors")
         size += sum(t.numel() * t.element_size() for t in tensors.values())
@@ -100,7 +104,7 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def load_parts(model: Composition, directory: Path) -> None:
-    """Load a saved model's weights into a composition of the same parts.
+    """Load a saved model's weights into a composition of the same parts; experts may be new in it.
 
     Raises:
         BadInput: if files are missing or broken, or tensors do not fit.
@@ -109,6 +113,9 @@ def load_parts(model: Composition, directory: Path) -> None:
     module: torch.nn.Module = model.vlm or model.language_model or model.encoder.model  # type: ignore[union-attr,assignment]
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
+    # Experts are added to models that were trained without: those begin as no change.
+    added = [prefix for prefix in EXPERTS if not any(name.startswith(prefix) for name in tensors)]
+    expected = {name: shape for name, shape in expected.items() if not name.startswith(tuple(added))}
     missing = sorted(set(expected) - set(tensors) - tied)
     unknown = sorted(set(tensors) - set(expected))
     wrong = sorted(name for name in set(expected) & set(tensors) if expected[name] != tensors[name].shape)
@@ -129,3 +136,5 @@ def load_parts(model: Composition, directory: Path) -> None:
             remedy="load it with the recipe that made it",
         )
     module.load_state_dict(tensors, strict=False)
+    if model.expert is not None and "expert." in added:
+        model.expert.begin()

@@ -56,11 +56,12 @@ class Arranger:
         return plan, arrange(
             plan.layout,
             len(plan.views),
-            lambda view: self._tokens(plan.views[view].size, plan.views[view].branch),
+            lambda view: self.grid(plan.views[view].size, plan.views[view].branch),
             self.resolution.marks,
         )
 
-    def _tokens(self, size: Size, branch: int) -> Grid:
+    def grid(self, size: Size, branch: int) -> Grid:
+        """(rows, columns) of tokens of a view of that size; (0, 0) if its features are joined to those of another."""
         grid = self.encoder.grid(size, branch)
         return grid if self.projector is None or grid == (0, 0) else self.projector.grid(grid)
 

@@ -4,6 +4,8 @@ from omma.objectives import captioning as captioning
 from omma.objectives import contrastive as contrastive
 from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling
+from omma.objectives import masked_image as masked_image
+from omma.objectives import self_distillation as self_distillation
 from omma.objectives.base import OBJECTIVES, Objective
 
 __all__ = ["OBJECTIVES", "Objective"]

@@ -53,8 +53,13 @@ class Step:
 class Collator(Protocol):
     """Picklable; called in worker processes with the good samples of one step."""
 
-    def prepare(self, sample: Sample) -> Any:
-        """Everything that one sample needs, alone. Raises BadInput if the sample is at fault."""
+    def prepare(self, sample: Sample, position: int = 0) -> Any:
+        """Everything that one sample needs, alone. Raises BadInput if the sample is at fault.
+
+        Args:
+            position: of the sample in the run. What is random about it follows from this and its id, so that a resumed run
+                is the same and no two epochs are.
+        """
 
     def collate(self, prepared: Sequence[Any]) -> Step:
         """The micro-batches of one step."""
@@ -69,6 +74,20 @@ class Objective(Part, nn.Module):
     def running(self) -> AbstractContextManager[None]:
         """The state that the model has to be in while this objective trains it; nothing in particular by default."""
         return nullcontext()
+
+    def stepping(self, done: float) -> AbstractContextManager[None]:
+        """One optimizer step: what changes before it by schedule, and behind it by what was learned. Nothing by default.
+
+        What lies behind must not depend on how the step was cut into micro-batches, and what it changes is a persistent
+        buffer: those are in checkpoints.
+
+        Args:
+            done: share of the stage's steps that lie before this one.
+        """
+        return nullcontext()
+
+    def finish(self) -> None:
+        """What is left to do when the stage is over and the model in float32 again."""
 
     def collator(self) -> Collator:
         """The half that runs in workers."""

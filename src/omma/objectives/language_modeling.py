@@ -29,6 +29,7 @@ from omma.model.segments import IGNORE, Rendered, Renderer
 from omma.model.views import Arranger, joined_index, shapes_of
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
 from omma.parts.base import PartConfig
+from omma.parts.encoders.base import Normalization
 from omma.parts.resolution.layout import Arrangement
 
 ROUND_TO = 16
@@ -66,12 +67,12 @@ class LanguageModelingCollator:
 
     renderer: Renderer
     arranger: Arranger | None
-    mean: tuple[float, float, float]
+    normalizations: Sequence[Normalization]
     features: FeatureReader | None
     row_tokens: int
     micro_tokens: int
 
-    def prepare(self, sample: Sample) -> Prepared:
+    def prepare(self, sample: Sample, position: int = 0) -> Prepared:
         rendered = self.renderer.render(sample)
         if (rendered.labels[1:] == IGNORE).all():
             raise BadInput(
@@ -91,7 +92,7 @@ class LanguageModelingCollator:
             if found is not None:
                 return Picture("", found[0], shapes, arrangement)
         key = self.features.key(image.key, plan) if self.features is not None else "uncached"
-        pixels = np.concatenate([view.reshape(-1) for view in views_uint8(image, plan, self.mean)])
+        pixels = np.concatenate([view.reshape(-1) for view in views_uint8(image, plan, self.normalizations)])
         return Picture(key, pixels, shapes, arrangement)
 
     def collate(self, prepared: Sequence[Prepared]) -> Step:
@@ -183,7 +184,7 @@ class LanguageModeling(Objective):
         return LanguageModelingCollator(
             renderer=model.renderer(max_length=config.max_length),
             arranger=model.arranger,
-            mean=model.encoder.mean if model.encoder is not None else (0.5, 0.5, 0.5),
+            normalizations=model.encoder.normalizations if model.encoder is not None else (),
             features=model.feature_reader(),
             row_tokens=config.row_tokens,
             micro_tokens=config.micro_tokens,
@@ -213,9 +214,9 @@ class LanguageModeling(Objective):
             attention: dict[str, Any] = {"documents": Documents.of(plan)}
         else:
             attention = {"attention_mask": plan.dense()}
-        hidden = decoder_hidden(
-            model.language_model, inputs_embeds=model.embed(batch), position_ids=plan.positions(), **attention
-        )[:, :-1]
+        attention |= {"inputs_embeds": model.embed(batch), "position_ids": plan.positions()}
+        with model.routing(batch["input_ids"]):
+            hidden = decoder_hidden(model.language_model, **attention)[:, :-1]
         learned = batch["labels"][:, 1:] != IGNORE
         losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:

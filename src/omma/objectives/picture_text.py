@@ -19,7 +19,7 @@ from omma.model.composition import Composition
 from omma.model.pixels import normalize, views_uint8
 from omma.model.product_attention import attending_by_products, is_faster
 from omma.objectives.base import MicroBatch, Objective, Step
-from omma.parts.encoders.base import Triple
+from omma.parts.encoders.base import Encoder, Normalization
 from omma.parts.resolution.base import Resolution
 
 MOST_PICTURES = 8
@@ -46,11 +46,11 @@ class PictureTextCollator:
     """Pictures once, and each term's token ids under ``<term>.<name>``."""
 
     resolution: Resolution
-    mean: Triple
+    normalizations: Sequence[Normalization]
     terms: dict[str, Any]
     micro_samples: int
 
-    def prepare(self, sample: Sample) -> tuple[np.ndarray, dict[str, Any]]:
+    def prepare(self, sample: Sample, position: int = 0) -> tuple[np.ndarray, dict[str, Any]]:
         if not 0 < len(sample.images) <= MOST_PICTURES:
             raise BadInput(
                 f"sample {sample.id}",
@@ -59,7 +59,9 @@ class PictureTextCollator:
                 remedy="leave it out",
             )
         views = [
-            view for image in sample.images for view in views_uint8(image, self.resolution.plan(*image.size), self.mean)
+            view
+            for image in sample.images
+            for view in views_uint8(image, self.resolution.plan(*image.size), self.normalizations)
         ]
         return np.stack(views), {name: term.tokens(sample) for name, term in self.terms.items()}
 
@@ -97,6 +99,13 @@ class PictureTextObjective(Objective):
         super().__init__(config)
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
+        if model.encoder is None or type(model.encoder).hidden_states is Encoder.hidden_states:
+            raise BadInput(
+                "model.encoder",
+                expected=f"an encoder by itself, which the objective {config.type} trains",
+                found="none" if model.encoder is None else model.encoder.config.type,
+                remedy="use one of type transformers",
+            )
 
     @property
     def model(self) -> Composition:
@@ -124,7 +133,7 @@ class PictureTextObjective(Objective):
         model = self.model
         assert model.resolution is not None and model.encoder is not None
         terms = {name: term.term() for name, term in self.terms().items()}
-        return PictureTextCollator(model.resolution, model.encoder.mean, terms, self.config.micro_samples)
+        return PictureTextCollator(model.resolution, model.encoder.normalizations, terms, self.config.micro_samples)
 
     def weights(self, batch: MicroBatch) -> dict[str, float]:
         return {name: term.weight(_own(batch, name), batch) for name, term in self.terms().items()}
@@ -142,7 +151,7 @@ class PictureTextObjective(Objective):
         """Hidden states of the encoder, embeddings first, and last its final output after the norm."""
         encoder = self.model.encoder
         assert encoder is not None
-        pixels = normalize(views_VHW3, encoder.mean, encoder.std).to(self.model.dtype)
+        pixels = normalize(views_VHW3, *encoder.normalizations[0]).to(self.model.dtype)
         return encoder.hidden_states(pixels)
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Tensor]) -> Tensor:

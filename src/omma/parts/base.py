@@ -45,6 +45,15 @@ class PartConfig(BaseModel):
         """Plain data with the registered name under ``type``: what YAML, JSON and checkpoints hold."""
         return {"type": self.type, **self.model_dump(mode="json")}
 
+    def spelled_out(self) -> dict[str, Any]:
+        """`to_dict` for a saved model: architectures spelled out, sources of weights dropped, which are history by then."""
+        return self.to_dict()
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it begins with weights from elsewhere."""
+        return getattr(self, "weights", None) is not None
+
 
 class Part:
     """Base of every part. A subclass nests its ``Config`` and takes it as the first argument of ``__init__``."""

@@ -75,3 +75,10 @@ def architecture(config: dict[str, Any] | None, weights: str | None, *, where: s
             found=repr(model_type),
             remedy="see the transformers documentation for its name, or upgrade transformers",
         ) from None
+
+
+def plain_architecture(settings: PretrainedConfig) -> dict[str, Any]:
+    """A `transformers` config as the shortest plain data that makes it again."""
+    history = ("transformers_version", "architectures", "_name_or_path", "dtype")
+    data = {key: value for key, value in settings.to_diff_dict().items() if key not in history}
+    return data | {"model_type": settings.model_type}

@@ -86,6 +86,20 @@ def read_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, dict[str, to
     return tensors
 
 
+def persistent_buffers(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Buffers that change with training, such as the running statistics of batch norms, and moving averages."""
+    names = {name for name, _ in module.named_buffers()}
+    return {name: tensor for name, tensor in module.state_dict().items() if name in names}
+
+
+@torch.no_grad()
+def load_buffers(module: torch.nn.Module, buffers: Mapping[str, torch.Tensor]) -> None:
+    """Take over what `persistent_buffers` gave."""
+    for name, buffer in module.named_buffers():
+        if name in buffers:
+            buffer.copy_(buffers[name])
+
+
 def _unreadable(file: Path, error: Exception) -> BadInput:
     found = "no such file" if isinstance(error, FileNotFoundError) else f"one that cannot be read ({error})"
     return BadInput(

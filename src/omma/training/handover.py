@@ -14,15 +14,18 @@ from safetensors.torch import load_file, save_file
 
 from omma.errors import BadInput
 from omma.objectives.base import Objective
+from omma.training.checkpoint import load_buffers, persistent_buffers
 
 FILE = "objective.safetensors"
 
 
 def save_objective(objective: Objective, directory: Path) -> None:
-    """Write what an objective learned into a stage's directory; nothing if it has no parameters of its own."""
-    tensors = {name: p.detach().to("cpu", torch.float32).contiguous() for name, p in objective.named_parameters()}
+    """Write what an objective learned into a stage's directory; nothing if it has neither parameters nor buffers."""
+    tensors = dict(objective.named_parameters()) | persistent_buffers(objective)
     if tensors:
-        save_file(tensors, directory / FILE)
+        save_file(
+            {name: t.detach().to("cpu", torch.float32).contiguous() for name, t in tensors.items()}, directory / FILE
+        )
 
 
 @torch.no_grad()
@@ -33,7 +36,7 @@ def load_objective(objective: Objective, directory: Path) -> None:
         BadInput: if the file is missing or damaged.
     """
     parameters = dict(objective.named_parameters())
-    if not parameters:
+    if not parameters and not persistent_buffers(objective):
         return
     file = directory / FILE
     try:
@@ -48,3 +51,4 @@ def load_objective(objective: Objective, directory: Path) -> None:
         ) from None
     for name, parameter in parameters.items():
         parameter.copy_(tensors[name])
+    load_buffers(objective, tensors)

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
 from omma.data.mixture import Mixture
@@ -21,7 +21,14 @@ from omma.model.composition import Composition
 from omma.objectives.base import Objective, Step
 from omma.recipe import StageRecipe
 from omma.storage import sweep
-from omma.training.checkpoint import checkpoints, read_state, read_tensors, save_checkpoint
+from omma.training.checkpoint import (
+    checkpoints,
+    load_buffers,
+    persistent_buffers,
+    read_state,
+    read_tensors,
+    save_checkpoint,
+)
 from omma.training.groups import learn_table, learning_groups
 from omma.training.handover import load_objective
 from omma.training.interruption import Interruption
@@ -33,7 +40,7 @@ from omma.training.step import take_step
 from omma.training.stream import StepDataset, stream_steps
 from omma.training.validation import Validation
 
-PARTS = ("encoder", "projector", "language_model")
+PARTS = ("encoder", "projector", "language_model", "expert")
 """What the paths of parameters begin with, beside ``objective``."""
 
 
@@ -131,7 +138,7 @@ def train_stage(run: StageRun) -> tuple[int, Objective]:
     adapters = None
     if recipe.lora is not None and model.language_model is not None:
         adapters = add_adapters(model.language_model, recipe.lora)
-    objective: Objective = recipe.objective.build(model=model)
+    objective: Objective = recipe.objective.build(model=model).to(model.device)
     if run.before is not None:
         load_objective(objective, run.before)
     trained = nn.ModuleDict({"objective": objective})
@@ -151,6 +158,7 @@ def train_stage(run: StageRun) -> tuple[int, Objective]:
     if checkpointed is not None:
         _activation_checkpointing(checkpointed, "disable")()
     optimizer.finish()
+    objective.finish()
     if adapters is not None:
         adapters.merge_and_unload()
     trained.eval()
@@ -183,9 +191,10 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
                 log.bad(done, step.bad)
                 _check_bad(run, step)
                 factor = rate_factor(recipe.schedule, done, steps)
-                losses, norm = take_step(objective, optimizer, step, factor, run.model.device)
-                if not math.isfinite(norm):
-                    raise Diverged(_diverged(run, done))
+                with objective.stepping(done / steps):
+                    losses, norm = take_step(objective, optimizer, step, factor, run.model.device)
+                    if not math.isfinite(norm):
+                        raise Diverged(_diverged(run, done))
                 speed.after(step)
                 _count(run.counters, step, speed.last)
                 log.write(done, {**losses, "rate": top * factor, "gradient_norm": norm}, speed.tokens)
@@ -246,7 +255,7 @@ def _resume(run: StageRun, optimizer: MasterOptimizer) -> int:
             continue
         tensors = read_tensors(path, state)
         optimizer.load(tensors["optimizer"])
-        _load_buffers(optimizer.module, tensors.get("buffers", {}))
+        load_buffers(optimizer.module, tensors.get("buffers", {}))
         random = tensors["random"]
         torch.set_rng_state(random["torch"])
         if "cuda" in random and torch.cuda.is_available():
@@ -261,20 +270,7 @@ def _save(run: StageRun, optimizer: MasterOptimizer, step: int) -> None:
     if torch.cuda.is_available():
         random["cuda"] = torch.cuda.get_rng_state()
     tensors = {"optimizer": optimizer.state(), "random": random}
-    if buffers := _buffers(optimizer.module):
+    if buffers := persistent_buffers(optimizer.module):
         tensors["buffers"] = buffers
     state = {"stage": run.name, "step": step, "counters": asdict(run.counters)}
     save_checkpoint(run.directory, run.offset + step, tensors, state)
-
-
-def _buffers(module: nn.Module) -> dict[str, Tensor]:
-    """Persistent buffers, such as the running statistics of batch norms."""
-    names = {name for name, _ in module.named_buffers()}
-    return {name: tensor for name, tensor in module.state_dict().items() if name in names}
-
-
-@torch.no_grad()
-def _load_buffers(module: nn.Module, buffers: dict[str, Tensor]) -> None:
-    for name, buffer in module.named_buffers():
-        if name in buffers:
-            buffer.copy_(buffers[name])

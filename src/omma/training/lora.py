@@ -6,6 +6,7 @@ from peft import LoraConfig, LoraModel
 from transformers import PreTrainedModel
 
 from omma.errors import BadInput
+from omma.parts.experts.modality_experts import is_split
 from omma.recipe import Lora
 
 
@@ -16,12 +17,16 @@ def add_adapters(language_model: PreTrainedModel, settings: Lora) -> LoraModel:
     takes them out again, so that the language model is a plain one afterwards.
 
     Raises:
-        BadInput: if a target is no module's name, or no kind of module that can be adapted.
+        BadInput: if a target is no module's name, or no kind of module that can be adapted, or one that is split by an expert.
     """
-    present = {name.rpartition(".")[2] for name, _ in language_model.named_modules()}
+    modules = {name.rpartition(".")[2]: module for name, module in language_model.named_modules()}
     for target in settings.targets:
-        if target.rpartition(".")[2] not in present:
+        module = modules.get(target.rpartition(".")[2])
+        if module is None:
             raise _bad_target(f"no {target!r} in a {type(language_model).__name__}")
+        if is_split(module):
+            # An adapter sees all tokens, but would be merged into what only words go through.
+            raise _bad_target(f"{target!r}, which an expert has split for pictures and words")
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,

@@ -250,6 +250,8 @@ def _feature_cache(recipe: Recipe, stage: StageRecipe, model: Composition, direc
     if model.vlm is None or model.encoder is None or not recipe.feature_cache_gb:
         return None
     names = [f"encoder.{name}" for name, _ in model.encoder.named_parameters()]
+    if not names:  # raw patches are made faster than read
+        return None
     decided = (next((r.rate for r in stage.learn if fnmatchcase(name, r.pattern)), 0.0) for name in names)
     if any(decided):
         return None

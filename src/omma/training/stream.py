@@ -28,7 +28,7 @@ class StepDataset(Dataset[Step]):
         prepared, bad = [], []
         for position in range(step * self.batch, (step + 1) * self.batch):
             try:
-                prepared.append(self.collator.prepare(self.mixture.sample(position)))
+                prepared.append(self.collator.prepare(self.mixture.sample(position), position))
             except BadInput as error:
                 bad.append(BadSample(position, str(error)))
         result = self.collator.collate(prepared) if prepared else Step([])

@@ -161,6 +161,10 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
             lambda d: _edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
             r"resolution: expected one of crop-square, pad-square, stretch-square, .* found native",
         ),
+        (
+            lambda d: _edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
+            r"resolution.size: expected 28, the size that the encoder's positions are for.* found 35",
+        ),
         (lambda d: (d / "tokenizer.json").unlink(), r"expected the processor and tokenizer of a saved model"),
         (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
     ],

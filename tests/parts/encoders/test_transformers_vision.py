@@ -89,3 +89,32 @@ def test_a_tap_that_is_not_there() -> None:
         encoder(CLIP, tap=4)
     with pytest.raises(BadInput, match="an index into 3 hidden states, found -4"):
         encoder(PVT, tap=-4)
+
+
+@pytest.mark.parametrize("model_type", ["vit", "clip_vision_model", "siglip_vision_model", "dinov2"])
+@torch.no_grad()
+def test_views_of_other_sizes_have_their_positions_interpolated(model_type: str) -> None:
+    built = encoder({"model_type": model_type, "image_size": 32, "patch_size": 8, **FLAT}, cls="drop")
+    assert built(torch.randn(1, 3, 24, 40)).shape == (1, 15, 32)
+    assert built.grid((40, 24)) == (3, 5)
+    pixels = torch.randn(1, 3, 32, 32)
+    assert torch.equal(built(pixels)[0, -1], built.model(pixels, output_hidden_states=True).hidden_states[-2][0, -1])
+
+
+@torch.no_grad()
+def test_registers_are_dropped_with_the_cls_feature() -> None:
+    built = encoder({"model_type": "dinov2_with_registers", "image_size": 32, "patch_size": 8, **FLAT}, cls="drop")
+    pixels = torch.randn(1, 3, 32, 32)
+    assert torch.equal(built(pixels), built.hidden_states(pixels)[-3][:, 5:])
+
+
+@torch.no_grad()
+def test_the_final_output_is_behind_the_norm() -> None:
+    """CLIP's own norm is applied to what it pools only."""
+    built = encoder(CLIP, cls="keep")
+    torch.nn.init.normal_(built.model.post_layernorm.weight)
+    pixels = torch.randn(2, 3, 32, 32)
+    last = built.hidden_states(pixels)[-1]
+    assert torch.allclose(last[:, 0], built.model(pixels).pooler_output, atol=1e-6)
+    siglip = encoder(SIGLIP, cls="none")
+    assert torch.equal(siglip.hidden_states(pixels)[-1], siglip.model(pixels).last_hidden_state)

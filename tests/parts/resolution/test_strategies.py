@@ -26,7 +26,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "iou-grid": {"size": 8},
     "slices": {"size": 12, "patch": 2},
     "padded-grid": {"size": 8, "max_tiles": 9},
-    "two-branches": {"sizes": (24, 8), "fit": "pad", "join": "sequence"},
+    "two-branches": {"sizes": (24, 8), "fit": "pad"},
     "native": {"most": (96, 54), "patch": 3},
     "keep-ratio": {"size": 32, "patch": 4},
 }
@@ -120,7 +120,7 @@ def test_a_picture_has_positive_sides(name: str, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "field"), [(name, field) for name, fields in STRATEGIES.items() for field in fields if field not in ("fit", "join")]
+    ("name", "field"), [(name, field) for name, fields in STRATEGIES.items() for field in fields if field != "fit"]
 )
 def test_sizes_are_positive(name: str, field: str) -> None:
     value = STRATEGIES[name][field]

@@ -41,6 +41,7 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> None:
     source = Path(model_dir)
     config = _config(source)
     processor = _processor(source)
+    _refuse_experts(source, config)
     settings = _llava_config(source, config)
     weights = Weights(source)
     vocabulary = config.text_config.vocab_size
@@ -88,6 +89,17 @@ def _config(source: Path) -> OmmaConfig:
     return OmmaConfig.from_dict(data)
 
 
+def _refuse_experts(source: Path, config: OmmaConfig) -> None:
+    for field, expert in (("expert", config.expert), ("encoder.expert", (config.encoder or {}).get("expert"))):
+        if expert is not None:
+            raise BadInput(
+                f"{source / 'config.json'}, {field}",
+                expected="a model without experts, for which LlavaForConditionalGeneration has no place",
+                found=repr(expert.get("type")),
+                remedy="keep this model in omma's own format",
+            )
+
+
 def _processor(source: Path) -> OmmaProcessor:
     try:
         return OmmaProcessor.from_pretrained(source, local_files_only=True)
@@ -129,7 +141,15 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     encoder = parts["encoder"]
     with torch.device("meta"):
         tower = encoder.build()
-    rows, columns = tower.grid((parts["resolution"].size,) * 2)
+    side, own = parts["resolution"].size, tower.model.config.image_size
+    if tower.any_size and side != own:
+        raise BadInput(
+            f"{where}, resolution.size",
+            expected=f"{own}, the size that the encoder's positions are for: LlavaForConditionalGeneration interpolates none",
+            found=str(side),
+            remedy="keep this model in omma's own format",
+        )
+    rows, columns = tower.grid((side, side))
     return LlavaConfig(
         # The projector of LLaVA reads its width from there, whatever a hierarchical tower calls its last stage's.
         vision_config={**encoder.architecture, "hidden_size": tower.width},

@@ -6,17 +6,20 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
+from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
-from omma.parts.resolution.base import Grid, Size
+from omma.parts.resolution.base import Grid, Resolution, Size
 
 Triple = tuple[float, float, float]
+Normalization = tuple[Triple, Triple]
+"""Mean and standard deviation of pixels in [0, 1]."""
 
-NORMALIZATIONS: dict[str, tuple[Triple, Triple]] = {
+NORMALIZATIONS: dict[str, Normalization] = {
     "clip": ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-"""(mean, standard deviation) on pixels in [0, 1]. "half" is SigLIP's and Fuyu's."""
+""""half" is SigLIP's and Fuyu's."""
 
 
 class Encoder(Part, nn.Module):
@@ -35,6 +38,25 @@ class Encoder(Part, nn.Module):
 
     class Config(PartConfig):
         pass
+
+    @property
+    def normalizations(self) -> tuple[Normalization, ...]:
+        """Of every branch: what its pixels are normalised with."""
+        return ((self.mean, self.std),)
+
+    def check(self, resolution: Resolution) -> None:
+        """See that a strategy cuts views as it can read them together.
+
+        Raises:
+            BadInput: if not.
+        """
+        if resolution.branches != self.branches:
+            raise BadInput(
+                "model.resolution",
+                expected=f"views for as many encoders as there are, {self.branches}",
+                found=f"{resolution.config.type}, whose views are for {resolution.branches}",
+                remedy="use a strategy and an encoder that belong together",
+            )
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
         """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row).

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
 from pydantic import model_validator
 from torch import Tensor, nn
-from transformers import AutoModel
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.utils import ModelOutput
 
 from omma.errors import BadInput
-from omma.parts.base import PartConfig
+from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import ENCODERS, NORMALIZATIONS, Encoder
+from omma.parts.experts import EXPERTS, attach
 from omma.parts.resolution.base import Grid, Size
-from omma.parts.weights import architecture, locate
+from omma.parts.weights import architecture, locate, plain_architecture
 
 
 @ENCODERS.register("transformers")
@@ -23,6 +27,11 @@ class TransformersEncoder(Encoder):
 
     ``hidden_states`` counts from the embeddings: index 0 is their output, index k the output of block k, so -2 of 24
     blocks is the output of block 23, before any final norm.
+
+    Views may have any size: learned positions are interpolated where the model knows how.
+
+    Attributes:
+        any_size: arguments of the model that make it so.
     """
 
     class Config(PartConfig):
@@ -32,10 +41,13 @@ class TransformersEncoder(Encoder):
         """``zoo:NAME``, a directory or a hub name; random weights if absent."""
         tap: int = -2
         cls: Literal["drop", "keep", "none"] = "drop"
-        """What to do with a leading CLS feature: drop it, keep it, or "none" if the model has none."""
+        """What to do with a leading CLS feature: drop it (and registers, if there are any), keep it, or "none" if the
+        model has none."""
         normalization: Literal["clip", "imagenet", "half"] = "clip"
         positions: Literal["own", "sincos2d"] = "own"
         """Where learned position embeddings start if no weights are loaded: the model's own, or two-dimensional waves."""
+        expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
+        """Weights that only some views use, such as `window-lora`."""
 
         @model_validator(mode="after")
         def _known(self) -> TransformersEncoder.Config:
@@ -43,11 +55,16 @@ class TransformersEncoder(Encoder):
                 raise ValueError("architecture or weights to be given")
             return self
 
+        def spelled_out(self) -> dict[str, Any]:
+            data = self.to_dict()
+            if self.weights is None:
+                return data
+            settings = _tower(architecture(self.architecture, self.weights, where="model.encoder"))
+            return data | {"architecture": plain_architecture(settings), "weights": None}
+
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
-        settings = architecture(config.architecture, config.weights, where="model.encoder")
-        # Composite configs (CLIPConfig, SiglipConfig) hold the tower's as vision_config.
-        settings = getattr(settings, "vision_config", settings)
+        settings = _tower(architecture(config.architecture, config.weights, where="model.encoder"))
         if load_weights and config.weights is not None:
             source = locate(config.weights, where="model.encoder.weights")
             self.model = AutoModel.from_pretrained(source, config=settings, dtype=torch.float32)
@@ -57,8 +74,11 @@ class TransformersEncoder(Encoder):
                 _start_positions(self.model)
         self.mean, self.std = NORMALIZATIONS[config.normalization]
         self.hierarchical = hasattr(settings, "hidden_sizes")
+        able = "interpolate_pos_encoding" in inspect.signature(self.model.forward).parameters
+        # In the model's own size, interpolated positions are the learned ones themselves.
+        self.any_size = {"interpolate_pos_encoding": True} if able else {}
         self._grids: dict[Size, Grid] = {}
-        shapes = self._dry_run(_own_size(settings)) if self.hierarchical else ()
+        shapes = self.shapes_of(_own_size(settings)) if self.hierarchical else ()
         states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
         if not -states <= config.tap < states:
             raise BadInput(
@@ -69,32 +89,57 @@ class TransformersEncoder(Encoder):
                 remedy=f"choose one between {-states} and {states - 1}",
             )
         self.width = shapes[config.tap][2] if self.hierarchical else settings.hidden_size
+        self.expert = attach(config.expert, self.model, inside="encoder")
 
-    def grid(self, size: Size, branch: int = 0) -> Grid:
+    def patches(self, size: Size) -> Grid:
+        """(rows, columns) of what it reads of a view of that size, without a CLS feature."""
         if size not in self._grids:
             if self.hierarchical:
-                self._grids[size] = self._dry_run(size)[self.config.tap][:2]
+                self._grids[size] = self.shapes_of(size)[self.config.tap][:2]
             else:
                 patch = self.model.config.patch_size
                 self._grids[size] = size[1] // patch, size[0] // patch
-        rows, columns = self._grids[size]
+        return self._grids[size]
+
+    def grid(self, size: Size, branch: int = 0) -> Grid:
+        rows, columns = self.patches(size)
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
 
-    def _dry_run(self, size: Size) -> list[tuple[int, int, int]]:
-        """(rows, columns, channels) of every hidden state, by a run without numbers: each family has its own strides."""
+    def shapes_of(self, size: Size) -> list[tuple[int, int, int]]:
+        """(rows, columns, channels) of every hidden state of a view of that size, by a run without numbers: each family has
+        its own strides, and complains of what it cannot read in its own way."""
         with torch.device("meta"):
-            shadow = AutoModel.from_config(self.model.config)
-            output = shadow(torch.empty(1, 3, size[1], size[0]), output_hidden_states=True)
+            output = self._run(AutoModel.from_config(self.model.config), torch.empty(1, 3, size[1], size[0]))
         return [_extent(hidden, size) for hidden in output.hidden_states]
+
+    def _run(self, model: PreTrainedModel, pixels_NCHW: Tensor) -> ModelOutput:
+        return model(pixels_NCHW, output_hidden_states=True, **self.any_size)
+
+    def read(self, pixels_NCHW: Tensor, branch: int, cells_N2: Tensor) -> Tensor:
+        with self.expert.reading(cells_N2) if self.expert is not None else nullcontext():
+            return self(pixels_NCHW)
 
     def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
         """All hidden states [N, T, C], maps row by row, and last the final output after the norm."""
-        output = self.model(pixels_NCHW, output_hidden_states=True)
-        return tuple(_rows(hidden) for hidden in (*output.hidden_states, output.last_hidden_state))
+        output = self._run(self.model, pixels_NCHW)
+        last = output.last_hidden_state
+        # CLIP's final norm is for the feature that it pools: its last hidden state has not been through it.
+        norm = getattr(getattr(self.model, "vision_model", self.model), "post_layernorm", None)
+        if norm is not None and last is output.hidden_states[-1]:
+            last = norm(last)
+        return tuple(_rows(hidden) for hidden in (*output.hidden_states, last))
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
-        hidden = _rows(self.model(pixels_NCHW, output_hidden_states=True).hidden_states[self.config.tap])
-        return hidden[:, 1:] if self.config.cls == "drop" else hidden
+        hidden = _rows(self._run(self.model, pixels_NCHW).hidden_states[self.config.tap])
+        if self.config.cls != "drop":
+            return hidden
+        rows, columns = self.patches((pixels_NCHW.shape[3], pixels_NCHW.shape[2]))
+        return hidden[:, -rows * columns :]
+
+
+def _tower(settings: PretrainedConfig) -> PretrainedConfig:
+    """The config of the vision tower; composite ones (CLIPConfig, SiglipConfig) hold it as vision_config."""
+    return getattr(settings, "vision_config", settings)
 
 
 def _own_size(settings: Any) -> Size:

@@ -34,13 +34,12 @@ class TwoBranches(Resolution):
     class Config(PartConfig):
         """Sides of the squares for the first and the second encoder (Vary: 224 and 1024, DeepSeek-VL: 1024 and 384).
 
-        ``join`` says where both meet: ``channel`` if the encoder puts the second's features beside the first's, so that
-        only the first view has tokens; ``sequence`` if the tokens of the second view follow those of the first.
+        Whether the second view has tokens of its own is the encoder's choice: it has none if its features are joined to
+        those of the first.
         """
 
         sizes: tuple[PositiveInt, PositiveInt]
         fit: Literal["stretch", "pad"] = "stretch"
-        join: Literal["channel", "sequence"] = "channel"
 
     def plan(self, width: int, height: int) -> Plan:
         whole, sizes = checked(width, height), self.config.sizes
@@ -49,8 +48,7 @@ class TwoBranches(Resolution):
             View([canvas.size[0] for canvas in canvases].index(size), (0, 0, size, size), branch=branch)
             for branch, size in enumerate(sizes)
         )
-        tokens = (ViewTokens(0), ViewTokens(1))
-        return Plan((width, height), canvases, views, tokens[:1] if self.config.join == "channel" else tokens)
+        return Plan((width, height), canvases, views, (ViewTokens(0), ViewTokens(1)))
 
 
 def _stretched(whole: Rectangle, sizes: Size) -> tuple[Canvas, ...]:

@@ -1,0 +1,99 @@
+"""What objectives from images alone share: every picture of a sample is an example, and texts are not read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from omma.data.sample import ImageSource, Sample
+from omma.errors import BadInput
+from omma.model.composition import Composition
+from omma.model.product_attention import attending_by_products, is_faster
+from omma.objectives.base import Objective, Step
+from omma.objectives.crops import chance_of
+from omma.parts.encoders.transformers_vision import TransformersEncoder
+
+Example = dict[str, np.ndarray]
+"""Arrays of one picture by name; a micro-batch stacks them."""
+
+
+@dataclass
+class ImagesAloneCollator:
+    micro_samples: int
+
+    def prepare(self, sample: Sample, position: int = 0) -> list[Example]:
+        if not sample.images:
+            raise BadInput(f"sample {sample.id}", expected="a picture", found="none", remedy="leave it out")
+        return [
+            self.example(image, chance_of(f"{sample.id}/{position}/{number}"))
+            for number, image in enumerate(sample.images)
+        ]
+
+    def example(self, image: ImageSource, chance: np.random.Generator) -> Example:
+        """What is made of one picture; the same whenever the generator is."""
+        raise NotImplementedError
+
+    def collate(self, prepared: Sequence[list[Example]]) -> Step:
+        examples = [example for one in prepared for example in one]
+        parts = [examples[start : start + self.micro_samples] for start in range(0, len(examples), self.micro_samples)]
+        batches = [{name: np.stack([example[name] for example in part]) for name in part[0]} for part in parts]
+        return Step(batches, samples=len(prepared), images=len(examples))
+
+
+class ImagesAloneObjective(Objective):
+    """An objective for an encoder by itself.
+
+    Attributes:
+        side: of the square pictures that the resolution strategy gives the encoder.
+
+    Raises:
+        BadInput: if there is no single encoder of `transformers`, or it does not see whole pictures as squares.
+    """
+
+    def __init__(self, config: Any, *, model: Composition) -> None:
+        super().__init__(config)
+        # In a list, so that the model's parameters are not counted as the objective's own.
+        self._model = [model]
+        if not isinstance(model.encoder, TransformersEncoder):
+            raise BadInput(
+                "model.encoder",
+                expected=f"an encoder of type transformers, which the objective {config.type} trains",
+                found="none" if model.encoder is None else model.encoder.config.type,
+                remedy="train each encoder by itself first",
+            )
+        assert model.resolution is not None
+        if not model.resolution.is_plain:
+            raise BadInput(
+                "model.resolution",
+                expected=f"a strategy that shows the whole picture in one square view, for the objective {config.type}",
+                found=model.resolution.config.type,
+                remedy="use pad-square, crop-square or stretch-square",
+            )
+        self.side: int = model.resolution.plan(1, 1).views[0].size[0]
+
+    @property
+    def model(self) -> Composition:
+        return self._model[0]
+
+    @property
+    def encoder(self) -> TransformersEncoder:
+        encoder = self.model.encoder
+        assert isinstance(encoder, TransformersEncoder)
+        return encoder
+
+    def encoders(self) -> list[TransformersEncoder]:
+        """All that run."""
+        return [self.encoder]
+
+    def running(self) -> AbstractContextManager[None]:
+        """Inside, encoders attend in the way that is fastest on this machine."""
+        if not is_faster(next(self.encoder.parameters())):
+            return nullcontext()
+        return attending_by_products(*(encoder.model for encoder in self.encoders()))
+
+    def coefficients(self) -> dict[str, float]:
+        return {self.config.type: 1.0}

@@ -1,0 +1,58 @@
+"""Experts: weights inside a language model that only image tokens use, or inside an encoder that only some views use.
+
+The model that an expert is attached to stays what it is, a plain `transformers` model with its own parameter names, so it is
+loaded, adapted and saved as ever. The expert owns its parameters and takes part in the computation through hooks on modules
+that are found by name (`omma.parts.experts.structure`); what is a picture it learns from `omma.parts.experts.routing`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from torch import nn
+from transformers import PreTrainedModel
+
+from omma.errors import BadInput
+from omma.parts.base import Part, PartConfig, Registry
+
+Host = Literal["backbone", "encoder"]
+
+
+class Expert(Part, nn.Module):
+    """An expert. Built with ``model``, to which it attaches itself for good.
+
+    Attributes:
+        inside: what kind of model it is for.
+    """
+
+    inside: ClassVar[Host]
+
+    class Config(PartConfig):
+        pass
+
+    def begin(self) -> None:
+        """Take over what is to begin as a copy of the model's own weights; called whenever those were replaced."""
+
+
+EXPERTS: Registry[type[Expert]] = Registry("expert")
+
+_FIELDS = {"backbone": "model.expert", "encoder": "model.encoder.expert"}
+
+
+def attach(config: PartConfig | None, model: PreTrainedModel, *, inside: Host) -> Expert | None:
+    """The expert that a config describes, attached to a model; None if there is none.
+
+    Raises:
+        BadInput: if it is an expert for the other kind of model, or one that this model has no place for.
+    """
+    if config is None:
+        return None
+    wanted = config.part.inside  # type: ignore[attr-defined]
+    if wanted != inside:
+        raise BadInput(
+            _FIELDS[inside],
+            expected=f"an expert for the {inside}",
+            found=f"{config.type}, which is for the {wanted}",
+            remedy=f"write it under {_FIELDS[wanted]}",
+        )
+    return config.build(model=model)
