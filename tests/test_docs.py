@@ -23,6 +23,7 @@ from omma.objectives import OBJECTIVES
 from omma.parts.backbones import BACKBONES
 from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
+from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 from omma.recipe import load_recipe, recipe_names, recipe_sizes
@@ -37,6 +38,7 @@ REGISTRIES = {
     "Encoder": ENCODERS,
     "Projector": PROJECTORS,
     "Backbone": BACKBONES,
+    "Expert": EXPERTS,
     "Objective": OBJECTIVES,
     "Source": recipes.SOURCES,
 }

@@ -196,8 +196,29 @@ def recipes() -> None:
 
 
 @app.command()
-def show(recipe: RecipeName, overrides: Overrides = None, size: Size = "small") -> None:
-    """Show what a recipe builds: parts, parameters, tokens per picture, memory.
+def show(
+    context: typer.Context,
+    recipe: Annotated[
+        str | None,
+        typer.Argument(
+            help="A recipe's name (see `omma recipes`) or a .yaml file.", metavar="RECIPE", show_default=False
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    size: Size = "small",
+    image: Annotated[
+        Path | None,
+        typer.Option("--image", "-i", help="Draw how this picture is cut, as an HTML page.", metavar="PICTURE"),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Every resolution strategy side by side, instead of a recipe; with --image.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Where the page goes.", metavar="FILE", show_default="RECIPE-PICTURE.html"),
+    ] = None,
+) -> None:
+    """Show what a recipe builds: parts, parameters, tokens per picture, memory. Or how it cuts one picture.
 
     Nothing is trained and no weights are loaded, so the paper size can be looked at on any machine.
 
@@ -206,10 +227,22 @@ def show(recipe: RecipeName, overrides: Overrides = None, size: Size = "small") 
         omma show llava-1.5
 
         omma show llava-1.5 --size paper model.projector.depth=3
-    """
-    from omma.commands.show import run
 
-    run(recipe, size, overrides or [])
+        omma show llava-1.5 --size paper --image picture.png
+
+        omma show --all --image picture.png
+    """
+    from omma.commands import show, show_picture
+
+    source = context.get_parameter_source("size")
+    sized = source is not None and source.name != "DEFAULT"
+    show_picture.check(recipe, image, out, everything=everything, sized=sized)
+    if image is None:
+        show.run(str(recipe), size, overrides or [])
+    elif recipe is None:
+        show_picture.run_all(image, out)
+    else:
+        show_picture.run(recipe, size, overrides or [], image, out)
 
 
 @app.command("import")

@@ -15,7 +15,9 @@ from typing import Any
 
 from torch import nn
 
+from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.recipe import StageRecipe
+from omma.show.cost import cache_bytes
 
 FORMULAS = (
     "weights = parameters x 2 bytes in bf16 (4 in fp32)",
@@ -58,7 +60,8 @@ def training_memory(name: str, stage: StageRecipe, parts: Mapping[str, nn.Module
     if "encoder" in parts and any(_rate(path, stage) > 0 for path in parameters if path.startswith("encoder.")):
         views = getattr(stage.objective, "micro_samples", 0) or -(-micro_tokens // max(1, tokens_per_picture))
         encoder: Any = parts["encoder"]
-        activations += views * tokens_per_picture * _kept(encoder.model.config, stage, number)
+        towers = [module.model for module in encoder.modules() if isinstance(module, TransformersEncoder)]
+        activations += views * tokens_per_picture * sum(_kept(tower.config, stage, number) for tower in towers)
     weights = sum(p.numel() for p in parameters.values()) * number
     return Estimate(f"training, stage {name}", {"weights": weights, "learning": state, "activations": activations})
 
@@ -68,10 +71,7 @@ def inference_memory(parts: Mapping[str, nn.Module], tokens: int, number: int) -
     weights = sum(p.numel() for module in parts.values() for p in module.parameters()) * number
     terms: dict[str, float] = {"weights": weights}
     if "language_model" in parts:
-        settings: Any = parts["language_model"].config
-        heads = getattr(settings, "num_key_value_heads", None) or settings.num_attention_heads
-        width = heads * (getattr(settings, "head_dim", None) or settings.hidden_size // settings.num_attention_heads)
-        terms["cache"] = 2 * settings.num_hidden_layers * width * number * tokens
+        terms["cache"] = cache_bytes(parts["language_model"].config, number) * tokens
     return Estimate(f"answering, {'bf16' if number == 2 else 'fp32'}, {tokens:,} tokens", terms)
 
 

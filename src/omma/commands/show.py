@@ -14,6 +14,7 @@ from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_
 from omma.errors import BadInput
 from omma.evaluation.report.numbers import memory
 from omma.model.views import Arranger
+from omma.parts.experts import attach
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
 PICTURES = ((128, 128), (336, 336), (640, 480), (1080, 1920), (3000, 800))
@@ -59,6 +60,8 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 width = parts["language_model"].config.hidden_size
                 marks = model.resolution.build().marks if model.resolution is not None else ()
                 parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width, marks=marks)
+            if model.expert is not None:
+                parts["expert"] = attach(model.expert, parts["language_model"], inside="backbone")
     except OSError as error:
         raise BadInput(
             "recipe field model",
@@ -77,6 +80,7 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
         "encoder": recipe.model.encoder,
         "projector": recipe.model.projector,
         "language_model": recipe.model.backbone,
+        "expert": recipe.model.expert,
     }
     total = 0
     for name, config in configs.items():

@@ -64,8 +64,19 @@ def scaled(value: float) -> str:
 
 
 def memory(value: float) -> str:
-    """Bytes as GiB or MiB."""
-    return f"{value / 2**30:.1f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+    """Bytes as GiB or MiB, or KiB where that would be less than one."""
+    if value >= 2**30:
+        return f"{value / 2**30:.1f} GiB"
+    return f"{value / 2**20:.0f} MiB" if value >= 2**20 else f"{value / 2**10:.0f} KiB"
+
+
+def flops(value: float) -> str:
+    """Floating-point operations with three digits: 7.91e12 -> "7.91 TFLOPs"."""
+    for unit, name in ((1e12, "T"), (1e9, "G"), (1e6, "M")):
+        if value >= unit:
+            scale = value / unit
+            return f"{scale:.{0 if scale >= 99.95 else 1 if scale >= 9.995 else 2}f} {name}FLOPs"
+    return f"{value:,.0f} FLOPs"
 
 
 def moment(text: str) -> str:
@@ -83,6 +94,6 @@ def clipped(text: str, length: int = 400) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (percent, span, points, points_span, place, seconds, big, scaled, memory, moment, clipped)
+    for function in (percent, span, points, points_span, place, seconds, big, scaled, memory, flops, moment, clipped)
 }
 """Under these names the page's template uses them."""
