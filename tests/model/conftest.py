@@ -174,6 +174,7 @@ def toy_model(
         resolution: str = "pad-square",
         projector: dict[str, Any] | None = None,
         cls: str | None = None,
+        scale: float = 1.0,
         text_changes: dict[str, Any] | None = None,
         **changes: Any,
     ) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
@@ -185,6 +186,7 @@ def toy_model(
                 "architecture": {**tower.to_diff_dict(), "model_type": tower.model_type},
                 "tap": -1 if vision == "focalnet" else -2,
                 "cls": cls or ("drop" if vision == "clip" else "none"),
+                "scale": scale,
                 "normalization": "clip" if vision == "clip" else "half",
             },
             projector=projector or {"type": "mlp"},

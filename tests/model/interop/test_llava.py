@@ -94,7 +94,12 @@ def test_an_exported_model_gives_the_same_logits(
     tied = {"tie_word_embeddings": text == "qwen3"}
     tokenizer = llama_like if text in ("llama", "mistral") else byte_level
     model, processor = toy_model(
-        vision=vision, text=text, tokenizer=tokenizer, resolution=resolution, text_changes=tied
+        vision=vision,
+        text=text,
+        tokenizer=tokenizer,
+        resolution=resolution,
+        text_changes=tied,
+        scale=16.0 if vision == "siglip" else 1.0,
     )
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")

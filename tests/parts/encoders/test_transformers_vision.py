@@ -84,6 +84,16 @@ def test_a_tap_is_what_the_model_says() -> None:
     assert torch.equal(built(pixels), hidden[2][:, 1:])
 
 
+@torch.no_grad()
+def test_features_are_divided_by_their_scale() -> None:
+    torch.manual_seed(0)
+    built = encoder(CLIP)
+    torch.manual_seed(0)
+    divided = encoder(CLIP, scale=16)
+    pixels = torch.randn(2, 3, 32, 32)
+    assert torch.equal(divided(pixels) * 16, built(pixels))
+
+
 def test_a_tap_that_is_not_there() -> None:
     with pytest.raises(BadInput, match=r"an index into 4 hidden states \(the embeddings and 3 blocks\), found 4"):
         encoder(CLIP, tap=4)

@@ -44,7 +44,7 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> None:
     _refuse_experts(source, config)
     settings = _llava_config(source, config)
     weights = Weights(source)
-    vocabulary = config.text_config.vocab_size
+    vocabulary, scale = config.text_config.vocab_size, config.parts()["encoder"].scale
     grown_by = settings.get_text_config().vocab_size - vocabulary
     shapes = shapes_of(lambda: LlavaForConditionalGeneration(settings), where=str(source / "config.json"))
     expected = {
@@ -53,15 +53,18 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> None:
     }
     names = matched(weights, expected, tied=settings.tie_word_embeddings)
 
-    def grown(name: str, tensor: Tensor) -> Tensor:
+    def changed(name: str, tensor: Tensor) -> Tensor:
         if grown_by and name.endswith(_VOCABULARY):
             return torch.cat([tensor, tensor.new_zeros(grown_by, tensor.shape[1])])
+        if name.endswith("multi_modal_projector.linear_1.weight"):
+            # There, features are what the tower says: the layer that reads them divides.
+            return tensor / scale
         return tensor
 
     with new_directory(Path(out)) as target:
         nested = getattr(settings.vision_config, "model_type", None) != "focalnet"
         written = {old: llava_name(shared, nested_tower=nested) for old, shared in names.items()}
-        weights.rewrite(target, written, change=grown)
+        weights.rewrite(target, written, change=changed)
         settings.dtype = weights.dtype()
         settings.save_pretrained(target)
         processor.tokenizer.save_pretrained(target)

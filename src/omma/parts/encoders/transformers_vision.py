@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from typing import Any, Literal
 
 import torch
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.utils import ModelOutput
@@ -46,6 +46,9 @@ class TransformersEncoder(Encoder):
         normalization: Literal["clip", "imagenet", "half"] = "clip"
         positions: Literal["own", "sincos2d"] = "own"
         """Where learned position embeddings start if no weights are loaded: the model's own, or two-dimensional waves."""
+        scale: float = Field(default=1.0, gt=0)
+        """What features are divided by. Before its final norm a model's hidden states may have any size, and a projector
+        learns soonest from features near 1. Powers of two divide without rounding."""
         expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
         """Weights that only some views use, such as `window-lora`."""
 
@@ -131,6 +134,8 @@ class TransformersEncoder(Encoder):
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         hidden = _rows(self._run(self.model, pixels_NCHW).hidden_states[self.config.tap])
+        if self.config.scale != 1:
+            hidden = hidden / self.config.scale
         if self.config.cls != "drop":
             return hidden
         rows, columns = self.patches((pixels_NCHW.shape[3], pixels_NCHW.shape[2]))
