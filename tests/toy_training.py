@@ -62,6 +62,16 @@ MODEL: dict[str, Any] = {
     "system": "",
 }
 
+FLAT = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+}
+"""The size of a toy vision transformer of any family."""
+
 SHAPES = {"type": "playground", "world": "shapes"}
 
 ALIGN: dict[str, Any] = {

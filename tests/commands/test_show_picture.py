@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browser import needs_chromium, told_by_frames
 from omma.commands.show import skeleton
 from omma.parts.resolution import RESOLUTIONS
 from omma.show.systems import SYSTEMS
@@ -215,14 +215,7 @@ def test_bad_input_ends_in_one_sentence(
     assert sorted(path.name for path in tmp_path.iterdir()) == [NOT_A_PICTURE, "taken.html"], "no page is left"
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--headless --hide-scrollbars --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=3000 --dump-dom"
-)
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 def test_in_a_browser_nothing_overflows_a_phone(
     command: Any, everything: tuple[str, Path], picture: Path, tmp_path: Path
 ) -> None:
@@ -231,35 +224,8 @@ def test_in_a_browser_nothing_overflows_a_phone(
     made = command("show", "llava-1.5", "--size", "debug", anyres, "--image", picture, "--out", tmp_path / "one.html")
     assert made.exit_code == 0, made.output
     script = """
-    const told = [];
-    addEventListener("load", () => setTimeout(() => {
-      for (const frame of document.querySelectorAll("iframe")) {
-        const page = frame.contentDocument;
-        for (const details of page.querySelectorAll("details")) details.open = true;
-        const drawn = [...page.querySelectorAll("svg.drawing")].every((one) => one.getBoundingClientRect().height > 1);
-        told.push(`${frame.width}: ${page.documentElement.scrollWidth} ${drawn}`);
-      }
-      document.title = told.join("; ");
-    }, 500));
+    const drawn = [...page.querySelectorAll("svg.drawing")].every((one) => one.getBoundingClientRect().height > 1);
+    return `${page.documentElement.scrollWidth} ${drawn}`;
     """
-    frames = "".join(
-        f'<iframe src="{name}.html" width="{width}" height="800"></iframe>'
-        for name in ("all", "one")
-        for width in (390, 1280)
-    )
-    (tmp_path / "frames.html").write_text(f"<!doctype html><script>{script}</script>{frames}")
-    done = subprocess.run(
-        [
-            CHROMIUM or "",
-            *QUIET.split(),
-            "--allow-file-access-from-files",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            (tmp_path / "frames.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert "<title>390: 390 true; 1280: 1280 true; 390: 390 true; 1280: 1280 true</title>" in done.stdout
-    assert "CONSOLE" not in done.stderr
+    told = told_by_frames(tmp_path, ["all.html", "one.html"], (390, 1280), script)
+    assert told == "390: 390 true; 1280: 1280 true; 390: 390 true; 1280: 1280 true"

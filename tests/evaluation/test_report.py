@@ -5,8 +5,6 @@ import io
 import math
 import random
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from browser import needs_chromium, told_by_frames
 from evaluation.fakes import fake_results
 from omma.evaluation import CurvePoint, Results, StageCurve, judged, score, write_report
 from omma.evaluation.report import PAGE_LIMIT, report_html
@@ -231,54 +230,24 @@ def test_numbers_are_written_for_people() -> None:
     assert (moment("2026-11-23T16:40:12+01:00"), moment("some day")) == ("2026-11-23 15:40 UTC", "some day")
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-QUIET = (
-    "--headless --hide-scrollbars --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=3000 --dump-dom"
-)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("browser")
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+@needs_chromium
 def test_in_a_browser_nothing_overflows_a_phone_and_the_filters_work(
     run: tuple[Results, Pictures], folder: Path
 ) -> None:
     write_report(*run, folder / "report.html")
-    # The widths that a phone and a desktop have, as frames of one page, measured from inside the browser.
     script = """
-    const told = [];
-    addEventListener("load", () => setTimeout(() => {
-      for (const frame of document.querySelectorAll("iframe")) {
-        const page = frame.contentDocument, root = page.documentElement;
-        for (const details of page.querySelectorAll("details")) details.open = true;
-        const visible = () => [...page.querySelectorAll(".card")].filter((card) => !card.hidden);
-        const before = visible().length;
-        page.querySelector('[data-choices=verdict] [data-value=wrong]').click();
-        const wrong = visible().every((card) => card.dataset.verdict === "wrong");
-        page.querySelector(".more").click();
-        told.push(`${frame.width}: ${root.scrollWidth} ${before} ${wrong} ${visible().length > before}`);
-      }
-      document.title = told.join("; ");
-    }, 500));
+    const visible = () => [...page.querySelectorAll(".card")].filter((card) => !card.hidden);
+    const before = visible().length;
+    page.querySelector('[data-choices=verdict] [data-value=wrong]').click();
+    const wrong = visible().every((card) => card.dataset.verdict === "wrong");
+    page.querySelector(".more").click();
+    return `${page.documentElement.scrollWidth} ${before} ${wrong} ${visible().length > before}`;
     """
-    frames = "".join(f'<iframe src="report.html" width="{width}" height="800"></iframe>' for width in (360, 1280))
-    (folder / "frames.html").write_text(f"<!doctype html><script>{script}</script>{frames}")
-    done = subprocess.run(
-        [
-            CHROMIUM or "",
-            *QUIET.split(),
-            "--allow-file-access-from-files",
-            f"--user-data-dir={folder / 'profile'}",
-            (folder / "frames.html").as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert "<title>360: 360 12 true true; 1280: 1280 12 true true</title>" in done.stdout
-    assert "CONSOLE" not in done.stderr
+    # The widths that a phone and a desktop have.
+    told = told_by_frames(folder, ["report.html"], (360, 1280), script)
+    assert told == "360: 360 12 true true; 1280: 1280 12 true true"

@@ -18,17 +18,9 @@ from omma.model.pixels import normalize
 from omma.objectives import OBJECTIVES
 from omma.objectives.pixel_decoder import PixelDecoder, waves_2d
 from omma.parts.encoders import ENCODERS
-from toy_training import assert_close, gradients, samples, step_of, toy_model
+from toy_training import FLAT, assert_close, gradients, samples, step_of, toy_model
 
 SMALL = {"type": "masked-image", "layers": 2, "width": 24, "heads": 2}
-FLAT = {
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
 
 
 def encoder_alone(model_type: str = "vit", **fields: Any) -> Composition:

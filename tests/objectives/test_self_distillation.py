@@ -17,17 +17,9 @@ from omma.objectives import OBJECTIVES
 from omma.objectives.moving_average import MovingAverage
 from omma.objectives.self_distillation import PrototypeHead
 from omma.parts.encoders import ENCODERS
-from toy_training import assert_close, gradients, samples, step_of, toy_model
+from toy_training import FLAT, assert_close, gradients, samples, step_of, toy_model
 
 SMALL = {"type": "self-distillation", "prototypes": 12, "hidden": 20, "bottleneck": 8, "small_crops": 3}
-FLAT = {
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
 
 HEADLESS = {"siglip_vision_model": {"vision_use_head": False}}
 

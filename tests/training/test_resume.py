@@ -120,6 +120,7 @@ def test_killed_at_random_moments(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"},
+        timeout=600,
     )
     assert ended.returncode == 0, f"seed {seed}: {ended.stdout}\n{ended.stderr}"
     told = json.loads(ended.stdout.splitlines()[-1])

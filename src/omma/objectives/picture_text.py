@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from omma.data.sample import Role, Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.pixels import normalize, views_uint8
-from omma.model.product_attention import attending_by_products, is_faster
+from omma.model.product_attention import attending_fastest
 from omma.objectives.base import MicroBatch, Objective, Step
 from omma.parts.encoders.base import Encoder, Normalization
 from omma.parts.resolution.base import Resolution
@@ -124,7 +124,7 @@ class PictureTextObjective(Objective):
         encoder = self.model.encoder
         assert encoder is not None
         texts = [module for module in self.modules() if isinstance(module, PreTrainedModel)]
-        return attending_by_products(encoder.model, *texts) if is_faster(next(encoder.parameters())) else nullcontext()
+        return attending_fastest(encoder.model, *texts)
 
     def coefficients(self) -> dict[str, float]:
         return {self.config.type: 1.0}

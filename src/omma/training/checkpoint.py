@@ -64,9 +64,9 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         state = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise _unreadable(file, error) from None
+        raise unreadable(file, error) from None
     if not isinstance(state, dict) or not {"files", "stage", "step", "counters"} <= state.keys():
-        raise _unreadable(file, ValueError("fields are missing"))
+        raise unreadable(file, ValueError("fields are missing"))
     return state
 
 
@@ -82,7 +82,7 @@ def read_tensors(path: Path, state: Mapping[str, Any]) -> dict[str, dict[str, to
         try:
             tensors[name] = load_file(file)
         except (OSError, SafetensorError) as error:
-            raise _unreadable(file, error) from None
+            raise unreadable(file, error) from None
     return tensors
 
 
@@ -100,11 +100,13 @@ def load_buffers(module: torch.nn.Module, buffers: Mapping[str, torch.Tensor]) -
             buffer.copy_(buffers[name])
 
 
-def _unreadable(file: Path, error: Exception) -> BadInput:
+def unreadable(
+    file: Path,
+    error: Exception,
+    *,
+    expected: str = "a whole file of the checkpoint",
+    remedy: str = "to go on from the checkpoint before it",
+) -> BadInput:
+    """What to say of a file of a run that is missing or damaged: delete its directory, and what that is good for."""
     found = "no such file" if isinstance(error, FileNotFoundError) else f"one that cannot be read ({error})"
-    return BadInput(
-        str(file),
-        expected="a whole file of the checkpoint",
-        found=found,
-        remedy=f"delete {file.parent} to go on from the checkpoint before it",
-    )
+    return BadInput(str(file), expected=expected, found=found, remedy=f"delete {file.parent} {remedy}")

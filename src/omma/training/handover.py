@@ -12,9 +12,8 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from omma.errors import BadInput
 from omma.objectives.base import Objective
-from omma.training.checkpoint import load_buffers, persistent_buffers
+from omma.training.checkpoint import load_buffers, persistent_buffers, unreadable
 
 FILE = "objective.safetensors"
 
@@ -42,12 +41,11 @@ def load_objective(objective: Objective, directory: Path) -> None:
     try:
         tensors = load_file(file)
     except (OSError, SafetensorError) as error:
-        found = "no such file" if isinstance(error, FileNotFoundError) else f"one that cannot be read ({error})"
-        raise BadInput(
-            str(file),
+        raise unreadable(
+            file,
+            error,
             expected="what the stage's objective learned, which the next stage goes on with",
-            found=found,
-            remedy=f"delete {directory} to train that stage again",
+            remedy="to train that stage again",
         ) from None
     for name, parameter in parameters.items():
         parameter.copy_(tensors[name])

@@ -21,6 +21,7 @@ from omma.model.composition import Composition
 from omma.objectives.base import Objective, Step
 from omma.recipe import StageRecipe
 from omma.storage import sweep
+from omma.training import heap
 from omma.training.checkpoint import (
     checkpoints,
     load_buffers,
@@ -180,11 +181,12 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
     top = max(group["rate"] for one in optimizer.optimizers for group in one.param_groups)
     dataset = StepDataset(mixture, objective.collator(), recipe.batch, steps)
     log = StepLog(run.directory, run.name, done)
+    heap.give_back()
+    stream = stream_steps(dataset, done, run.workers)
     validation = Validation(recipe.validation, objective, optimizer.module, run.model.device)
     speed = Speed()
-    with Interruption() as interruption, objective.running():
+    with Interruption() as interruption, objective.running(), heap.kept(run.model.device):
         try:
-            stream = stream_steps(dataset, done, run.workers)
             while done < steps:
                 with interruption.safe():
                     step = next(stream)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import signal
+import sys
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -40,6 +45,24 @@ def _only(steps: list[Step]) -> Step:
     return steps[0]
 
 
+PR_SET_PDEATHSIG = 1
+"""Of Linux' prctl(2): the signal that a process gets when the one that made it dies."""
+
+
+def _belong(parent: int, worker: int) -> None:
+    """A worker ends with the training, however that ends, and leaves Ctrl-C to it.
+
+    By itself it would not: it may be writing a step that nobody will ever read, and it has the training's own handlers, to
+    which the first signal is but a wish.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # dead already, before it was asked
+        os._exit(1)
+
+
 def stream_steps(dataset: StepDataset, start: int, workers: int) -> Iterator[Step]:
     """Steps from ``start`` to the end, in order, whatever the number of workers."""
     return iter(
@@ -50,6 +73,7 @@ def stream_steps(dataset: StepDataset, start: int, workers: int) -> Iterator[Ste
             num_workers=workers,
             collate_fn=_only,
             prefetch_factor=PREFETCH if workers else None,
+            worker_init_fn=partial(_belong, os.getpid()),
             # Of its own: a loader draws a seed for its workers, and a resumed run must not draw once more than others.
             generator=torch.Generator(),
         )

@@ -10,15 +10,8 @@ import torch
 from omma.errors import BadInput
 from omma.parts.encoders import ENCODERS
 from omma.parts.encoders.visible_patches import check_visible_patches, read_visible
+from toy_training import FLAT
 
-FLAT = {
-    "image_size": 32,
-    "patch_size": 8,
-    "hidden_size": 32,
-    "intermediate_size": 48,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-}
 ABLE = {
     "vit": 1,
     "clip_vision_model": 1,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from omma.parts.resolution import base
 from omma.parts.resolution.base import Canvas, Plan, View, cut
+from omma.parts.resolution.square import PadSquare
 from parts.resolution.planning import noise
 
 
@@ -43,3 +45,25 @@ def test_a_plan_is_for_one_size() -> None:
     plan = Plan((4, 2), (Canvas((0, 0, 4, 2), (4, 2), (4, 2)),), (View(0, (0, 0, 4, 2)),), ())
     with pytest.raises(ValueError, match=r"the plan is for a picture of \(4, 2\) pixels, this one has \(2, 4\)"):
         cut(noise((2, 4)), plan)
+
+
+@pytest.mark.parametrize("size", [(300, 7), (7, 300), (90, 64), (1, 500)])
+@pytest.mark.parametrize("resample", [Image.Resampling.BICUBIC, Image.Resampling.BILINEAR])
+def test_a_frame_painted_in_strips_is_the_one_painted_whole(
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], resample: Image.Resampling
+) -> None:
+    picture = noise(size)
+    plan = PadSquare.Config(size=32).build().plan(*size)
+    (whole,) = cut(picture, plan, fill=(122, 116, 104), resample=resample)
+    monkeypatch.setattr(base, "MOST_FRAMED", 0)
+    monkeypatch.setattr(base, "STRIP", 1000)
+    (strips,) = cut(picture, plan, fill=(122, 116, 104), resample=resample)
+    assert strips.tobytes() == whole.tobytes()
+
+
+def test_the_frame_of_a_long_picture_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    new = Image.new
+    monkeypatch.setattr(Image, "new", lambda mode, size, *rest: made.append(size[0] * size[1]) or new(mode, size, *rest))
+    cut(noise((30_000, 10)), PadSquare.Config(size=336).build().plan(30_000, 10))
+    assert max(made) <= 336 * 30_000

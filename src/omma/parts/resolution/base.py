@@ -158,11 +158,9 @@ def cut(
 
 
 def _paint(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resampling) -> Image.Image:
-    left, top, right, bottom = canvas.region
     region = image
     if canvas.region != (0, 0, *image.size):
-        region = Image.new("RGB", (right - left, bottom - top), fill)
-        region.paste(image, (-left, -top))
+        region = _framed(image, canvas, fill, resample)
     if region.size != canvas.content:
         region = region.resize(canvas.content, resample)
     if canvas.size == canvas.content and canvas.offset == (0, 0):
@@ -170,6 +168,33 @@ def _paint(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resa
     painted = Image.new("RGB", canvas.size, fill)
     painted.paste(region, canvas.offset)
     return painted
+
+
+MOST_FRAMED = 1 << 26
+"""Pixels of the largest frame that is painted whole."""
+STRIP = 1 << 22
+"""Pixels of the strips in which a larger one is painted."""
+
+
+def _framed(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resampling) -> Image.Image:
+    """A canvas's region of a picture, filled up where it reaches beyond; a huge one is as wide as the content already.
+
+    A picture of 30,000 x 10 pixels would need gigabytes for its square. Pillow resizes by width first and by height then, so
+    doing the first half in strips gives the same pixels.
+    """
+    left, top, right, bottom = canvas.region
+    width, height = right - left, bottom - top
+    if width * height > MOST_FRAMED:
+        narrow = Image.new("RGB", (canvas.content[0], image.height))
+        rows = max(1, STRIP // width)
+        for row in range(0, image.height, rows):
+            strip = Image.new("RGB", (width, min(rows, image.height - row)), fill)
+            strip.paste(image.crop((0, row, image.width, row + strip.height)), (-left, 0))
+            narrow.paste(strip.resize((canvas.content[0], strip.height), resample), (0, row))
+        image, left, width = narrow, 0, canvas.content[0]
+    frame = Image.new("RGB", (width, height), fill)
+    frame.paste(image, (-left, -top))
+    return frame
 
 
 class Resolution(Part):
