@@ -1,9 +1,9 @@
 """Put a finished run's model into the package, with a card.
 
-    python -m omma.zoo.ship RUN NAME QUALITY
+    python -m omma.zoo.ship RUN NAME QUALITY [encoder]
 
 RUN is a finished run, NAME what ``zoo:NAME`` is to find, QUALITY a text file with its measured quality (and the command
-that measures it), which the card quotes.
+that measures it), which the card quotes. With ``encoder``, only the encoder of a vision-language model is kept.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from collections import defaultdict
 from importlib.resources import files
 from pathlib import Path
 
+import torch
+
+from omma.model.composition import Composition
+from omma.model.saving import load_parts, save_composition
 from omma.storage import whole_directory
-from omma.training.run import open_run
+from omma.training.run import build_model, open_run
 
 LAST = 50
 """Steps over which the card averages the losses at the end of a stage."""
 
 
-def card(run: Path, name: str, quality: str) -> str:
-    """The card: what it is, data, steps, quality, and how to make it again (Markdown)."""
+def card(run: Path, name: str, quality: str, *, size: int) -> str:
+    """The card of a model of ``size`` bytes: what it is, data, steps, quality, and how to make it again (Markdown)."""
     recipe = open_run(run)
     made = json.loads((run / "run.json").read_text())
-    size = sum(file.stat().st_size for file in (run / "model").iterdir())
     lines = [
         f"# {name}",
         "",
@@ -71,14 +74,25 @@ def final_losses(run: Path) -> dict[str, dict[str, float]]:
     }
 
 
-def main(run: Path, name: str, quality: Path) -> None:
+def save_encoder(run: Path, directory: Path) -> None:
+    """Write the encoder of a finished run alone, as a `transformers` model in bfloat16."""
+    model = build_model(open_run(run))
+    load_parts(model, run / "model")
+    save_composition(Composition(encoder=model.encoder, resolution=model.resolution), directory, dtype=torch.bfloat16)
+
+
+def main(run: Path, name: str, quality: Path, part: str | None = None) -> None:
     target = Path(str(files("omma.zoo"))) / name
-    text = card(run, name, quality.read_text(encoding="utf-8"))
     with whole_directory(target) as directory:
-        shutil.copytree(run / "model", directory, dirs_exist_ok=True)
+        if part == "encoder":
+            save_encoder(run, directory)
+        else:
+            shutil.copytree(run / "model", directory, dirs_exist_ok=True)
+        size = sum(file.stat().st_size for file in directory.iterdir())
+        text = card(run, name, quality.read_text(encoding="utf-8"), size=size)
         (directory / "README.md").write_text(text, encoding="utf-8")
-    print(f"{target}: {sum(file.stat().st_size for file in target.iterdir()) / 1e6:.1f} MB")
+    print(f"{target}: {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), *sys.argv[4:5])
