@@ -25,6 +25,10 @@ RESERVED = 2**31 - (128 << 20)
 """Bytes of addresses, below the threshold above which they would be given back. What is never touched takes no memory."""
 
 
+BETWEEN = 20
+"""Steps after which what is free is given back once. Blocks of ever other sizes leave gaps, which would add up."""
+
+
 def give_back() -> None:
     """Return free memory to the system: what is forked next would hold on to it."""
     if libc := _glibc():

@@ -201,6 +201,8 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
                 _count(run.counters, step, speed.last)
                 log.write(done, {**losses, "rate": top * factor, "gradient_norm": norm}, speed.tokens)
                 done += 1
+                if done % heap.BETWEEN == 0:
+                    heap.give_back()
                 if validation.due(done, steps):
                     log.validation(done - 1, validation.losses())
                 run.report(
