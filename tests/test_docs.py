@@ -27,6 +27,7 @@ from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 from omma.recipe import load_recipe, recipe_names, recipe_sizes
+from omma.study import load_study
 from omma.training.run import train
 from toy_training import toy_recipe
 
@@ -85,14 +86,17 @@ def test_quick_commands_run(command: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_recipes_in_the_documentation_load(page: str, tmp_path: Path) -> None:
+def test_recipes_and_studies_in_the_documentation_load(page: str, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
         data = yaml.safe_load(block)
         if "name" not in data:
             data = {"base": "llava-1.5", "name": "mixed", "stages": {"instruct": data}}
         path = tmp_path / "recipe.yaml"
         path.write_text(yaml.safe_dump(data))
-        load_recipe(str(path), "debug")
+        if "choices" in data:
+            load_study(str(path))
+        else:
+            load_recipe(str(path), "debug")
 
 
 @pytest.mark.parametrize(("name", "size"), [(name, size) for name in recipe_names() for size in recipe_sizes(name)])

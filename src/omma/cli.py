@@ -245,6 +245,29 @@ def show(
         show_picture.run(recipe, size, overrides or [], image, out)
 
 
+@app.command()
+def compare(
+    study: Annotated[str, typer.Argument(help="A study's name or a .yaml file (docs/compare.md).", metavar="STUDY")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Directory of the study.", show_default="runs/compare-STUDY")
+    ] = None,
+) -> None:
+    """Train the same recipe with one thing varied, several seeds each, and say which choices differ.
+
+    Runs one training after another, or one per accelerator, and writes one page. The same command again goes on where it
+    was stopped.
+
+    [bold]Examples[/bold]
+
+        omma compare projector
+
+        omma compare my-study.yaml --out runs/mine
+    """
+    from omma.commands.compare import run
+
+    run(study, out)
+
+
 @app.command("import")
 def import_(
     directory: Annotated[Path, typer.Argument(help="A LLaVA checkpoint in the layout of transformers.", metavar="DIR")],

@@ -111,14 +111,15 @@ def _settings(config: Any) -> str:
 def _tokens(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
     table = _table("picture", "views", "tokens")
     if recipe.model.resolution is not None and "projector" in parts:
-        arranger = _arranger(recipe, parts)
+        arranger = arranger_of(recipe, parts)
         for width, height in PICTURES:
             plan, arrangement = arranger.of((width, height))
             table.add_row(f"{width} x {height}", str(len(plan.views)), f"{len(arrangement):,}")
     return table
 
 
-def _arranger(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Arranger:
+def arranger_of(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Arranger:
+    """What counts the tokens of pictures for these parts, the encoder among them."""
     assert recipe.model.resolution is not None
     encoder: Any = parts["encoder"]
     projector: Any = parts.get("projector")
@@ -143,7 +144,7 @@ def _stage(name: str, stage: StageRecipe) -> str:
 def _memory(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
     features = 0
     if recipe.model.resolution is not None and "encoder" in parts:
-        features = len(_arranger(recipe, {"encoder": parts["encoder"]}).of(PICTURES[0])[1])
+        features = len(arranger_of(recipe, {"encoder": parts["encoder"]}).of(PICTURES[0])[1])
     estimates = [training_memory(name, stage, parts, features) for name, stage in recipe.stages.items()]
     if "language_model" in parts:
         longest = getattr(parts["language_model"].config, "max_position_embeddings", CONVERSATION)

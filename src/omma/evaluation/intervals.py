@@ -83,7 +83,7 @@ class Scored:
 
 def mean_estimate(scored: Scored, *, bounds: tuple[float, float] = (0.0, 1.0), seed: int = 0) -> Estimate:
     """The mean score with its interval. ``bounds`` are the lowest and highest score that an item can have."""
-    return _estimate(scored.mean, scored.resampled(seed), scored.floor(bounds), bounds)
+    return estimate_of(scored.mean, scored.resampled(seed), scored.floor(bounds), bounds)
 
 
 def paired_difference(
@@ -114,20 +114,26 @@ def unpaired_difference(first: Scored, second: Scored, *, seed: int = 0) -> Esti
         value - float(np.hypot(first.mean - below[0], above[1] - second.mean)),
         value + float(np.hypot(below[1] - first.mean, second.mean - above[0])),
     )
-    return _estimate(value, first.resampled(seed) - second.resampled(seed + 1), floor, (-1.0, 1.0))
+    return estimate_of(value, first.resampled(seed) - second.resampled(seed + 1), floor, (-1.0, 1.0))
 
 
 def mean_of_means(groups: Sequence[Scored], *, bounds: tuple[float, float] = (0.0, 1.0), seed: int = 0) -> Estimate:
     """The mean over groups of each group's mean: every group counts the same however many items it has."""
     value = float(np.mean([group.mean for group in groups]))
     draws = np.mean([group.resampled(seed + number) for number, group in enumerate(groups)], axis=0)
+    return estimate_of(value, draws, joint_floor(groups, bounds), bounds)
+
+
+def joint_floor(groups: Sequence[Scored], bounds: tuple[float, float]) -> tuple[float, float]:
+    """The interval that none of a mean of means may be narrower than: the groups' own are independent errors."""
+    value = float(np.mean([group.mean for group in groups]))
     floors = np.array([group.floor(bounds) for group in groups])
     spread = [np.hypot.reduce([f[side] - g.mean for f, g in zip(floors, groups, strict=True)]) for side in (0, 1)]
-    floor = (value - float(spread[0]) / len(groups), value + float(spread[1]) / len(groups))
-    return _estimate(value, draws, floor, bounds)
+    return value - float(spread[0]) / len(groups), value + float(spread[1]) / len(groups)
 
 
-def _estimate(value: float, draws: np.ndarray, floor: tuple[float, float], bounds: tuple[float, float]) -> Estimate:
+def estimate_of(value: float, draws: np.ndarray, floor: tuple[float, float], bounds: tuple[float, float]) -> Estimate:
+    """A value with the interval of its resamples, no narrower than ``floor`` and within the ``bounds`` of the scale."""
     low, high = np.quantile(draws, [0.025, 0.975])
     # Sums of many halves and thirds can leave the scale by a rounding error.
     return Estimate(

@@ -170,8 +170,13 @@ def _placed(error: BadInput, kind: str, field: str) -> BadInput:
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
-    """``model(**data)``, with pydantic's first complaint turned into one sentence that names the dotted field."""
+def validated(model: type[M], data: Mapping[str, Any], *, where: str, of: str = "recipe") -> M:
+    """``model(**data)``, with pydantic's first complaint turned into one sentence that names the dotted field.
+
+    Args:
+        where: the dotted field that ``data`` is; empty for all of it.
+        of: what has such fields, in words.
+    """
     try:
         return model(**data)
     except ValidationError as error:
@@ -184,14 +189,14 @@ def validated(model: type[M], data: Mapping[str, Any], *, where: str) -> M:
             owner = owner_of(model, first["loc"][:-1])
             allowed = owner.model_fields if owner else ()
             raise BadInput(
-                f"recipe field {field}", expected="a known field", found=repr(name), remedy=nearest(name, allowed)
+                f"{of} field {field}", expected="a known field", found=repr(name), remedy=nearest(name, allowed)
             ) from None
         found = "nothing" if first["type"] == "missing" else repr(first["input"])
         if len(found) > LONGEST_FOUND:
             found = f"{found[:LONGEST_FOUND]} ..."
         message = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         expected = message[0].lower() + message[1:]
-        raise BadInput(f"recipe field {field}", expected=expected, found=found, remedy="correct it") from None
+        raise BadInput(f"{of} field {field}", expected=expected, found=found, remedy="correct it") from None
 
 
 def owner_of(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseModel] | None:

@@ -1,0 +1,185 @@
+"""`omma compare`: every choice of a study with every seed, one after another or one per accelerator; then the page."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Queue
+from statistics import fmean
+
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from omma.commands.evaluate import benchmark_items
+from omma.commands.progress import Clock
+from omma.commands.show import arranger_of, skeleton
+from omma.errors import BadInput, OmmaError
+from omma.evaluation import Item, read_results
+from omma.evaluation.report.numbers import percent, points, points_span, seconds, span
+from omma.recipe import Recipe
+from omma.storage import write_atomically
+from omma.study import Comparison, Outcome, Study, StudyRun, compare, load_study
+from omma.study.page import comparison_page, p_value, verdict, write_comparison
+
+OMMA = (sys.executable, "-c", "from omma.cli import main; main()")
+"""The command, in a process of its own: each training begins and ends with a clean one."""
+
+STOPPED = "stopped; what is finished is kept. To go on, run the same command again."
+
+
+def run(name: str, out: Path | None) -> None:
+    """Train and evaluate what is not there yet, compare, and say where the page is.
+
+    Raises:
+        BadInput: for a bad study, a directory of another one, or choices that were asked different questions.
+        OmmaError: if a training or an evaluation fails; what is finished stays, and the same command goes on.
+        KeyboardInterrupt: after Ctrl-C, likewise.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    study = load_study(name)
+    out = out or Path("runs") / f"compare-{study.name}"
+    recipes = {one: study.recipe(one) for one in study.runs()}
+    for one, recipe in recipes.items():
+        if not recipe.model.complete or not recipe.evaluation.benchmarks:
+            raise BadInput(
+                f"study {study.name}, {one.choice}",
+                expected="a model that answers about pictures, and evaluation.benchmarks that ask it",
+                found="no such model" if not recipe.model.complete else "no questions",
+                remedy="name another base recipe",
+            )
+    waiting = [one for one in recipes if not (one.directory(out) / "results.json").is_file()]
+    console.print(
+        f"Study {study.name}: {len(study.choices)} choices with {len(study.seeds)} seeds, {len(waiting)} of "
+        f"{len(recipes)} runs to do. Everything goes to {out}.",
+        markup=False,
+    )
+    _run_all({one: recipes[one] for one in waiting}, out, console)
+    items = [
+        item for benchmark in recipes[study.runs()[0]].evaluation.benchmarks for item in benchmark_items(benchmark)
+    ]
+    tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
+    outcomes = {
+        one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice]) for one in study.runs()
+    }
+    comparison = compare(study, outcomes)
+    pictures = {item.id: item.images for item in items}
+
+    def load(item: str) -> Sequence[Image.Image]:
+        return [image.load().convert("RGB") for image in pictures[item]]
+
+    page = comparison_page(study, comparison, outcomes, load, shlex.join(["omma", *sys.argv[1:]]))
+    write_comparison(comparison, page, out)
+    _show(study, comparison, out, console)
+
+
+def _tokens(recipe: Recipe, items: Iterable[Item]) -> float:
+    """Image tokens per picture asked about, on average; no weight is loaded."""
+    arranger = arranger_of(recipe, skeleton(recipe.model))
+    pictures = {image.key: image.size for item in items for image in item.images}
+    return fmean(len(arranger.of(size)[1]) for size in pictures.values())
+
+
+def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) -> None:
+    """Every run, as many at a time as there are accelerators (one without any)."""
+    devices: Queue[int | None] = Queue()
+    count = torch.cuda.device_count()
+    for device in range(count) if count else (None,):
+        devices.put(device)
+    clock, done = Clock(), 0
+    clock.left(0, len(recipes))
+    with ThreadPoolExecutor(max(1, count)) as pool:
+        jobs = {pool.submit(_run, one, recipe, out, devices, alone=count < 2): one for one, recipe in recipes.items()}
+        try:
+            for job, one in jobs.items():
+                took = job.result()
+                done += 1
+                console.print(
+                    f"{one.choice}, seed {one.seed}: done in {seconds(took)}; {done} of {len(recipes)} runs, "
+                    f"{clock.left(done, len(recipes))}.",
+                    markup=False,
+                )
+        except BaseException as error:
+            for job in jobs:
+                job.cancel()
+            if isinstance(error, KeyboardInterrupt):
+                # The terminal has told the trainings, too: leaving the pool waits for their checkpoints.
+                raise KeyboardInterrupt(STOPPED) from None
+            raise
+
+
+def _run(one: StudyRun, recipe: Recipe, out: Path, devices: Queue[int | None], *, alone: bool) -> float:
+    """Train and evaluate one choice with one seed; the seconds that it took."""
+    directory = one.directory(out)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    # The whole recipe, spelled out: whoever wants this run alone can have it.
+    written = directory.with_suffix(".yaml")
+    write_atomically(written, recipe.to_yaml().encode())
+    began = time.monotonic()
+    device = devices.get()
+    try:
+        for arguments in (
+            ["train", str(written.resolve()), "--size", recipe.size, "--out", str(directory)],
+            ["evaluate", str(directory)],
+        ):
+            _call(arguments, directory.with_suffix(".log"), device, alone=alone)
+    finally:
+        devices.put(device)
+    return time.monotonic() - began
+
+
+def _call(arguments: Sequence[str], log: Path, device: int | None, *, alone: bool) -> None:
+    """One command to its end: on the terminal if it is alone there, else into a log."""
+    environment = dict(os.environ)
+    if device is not None:
+        visible = environment.get("CUDA_VISIBLE_DEVICES", "").split(",")
+        environment["CUDA_VISIBLE_DEVICES"] = (
+            visible[device] if device < len(visible) and visible[device] else str(device)
+        )
+    if alone:
+        process = subprocess.Popen([*OMMA, *arguments], env=environment)
+    else:
+        with open(log, "ab") as file:
+            process = subprocess.Popen([*OMMA, *arguments], env=environment, stdout=file, stderr=file)
+    status = process.wait()
+    if status in (130, -signal.SIGINT):
+        raise KeyboardInterrupt(STOPPED)
+    if status != 0:
+        told = "" if alone else f" ({log} says why)"
+        raise OmmaError(
+            f"omma {shlex.join(arguments)}: expected it to finish, found that it failed{told}; mend that and run the same "
+            "command again, it goes on where it was."
+        )
+
+
+def _show(study: Study, comparison: Comparison, out: Path, console: Console) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("choice")
+    for name in ("right %", "95% interval", "tokens a picture", "training"):
+        table.add_column(name, justify="right")
+    for choice in sorted(comparison.choices, key=lambda choice: -choice.accuracy.value):
+        table.add_row(
+            choice.name,
+            percent(choice.accuracy.value),
+            span(choice.accuracy),
+            f"{choice.tokens:,.0f}",
+            seconds(choice.training_seconds),
+        )
+    console.print(table)
+    for pair in comparison.pairs:
+        if pair.differs:
+            console.print(
+                f"{pair.first} against {pair.second}: {points(pair.difference.value)} points "
+                f"({points_span(pair.difference)}), p {p_value(pair.p)}",
+                markup=False,
+            )
+    console.print(verdict(study, comparison), markup=False)
+    console.print(f"The page is {out / 'comparison.html'}, the figures are in {out / 'comparison.json'}.", markup=False)

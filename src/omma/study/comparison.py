@@ -1,0 +1,248 @@
+"""What a study found: every choice's scores with intervals over pictures *and* seeds, and which pairs differ.
+
+A score depends on which pictures were asked about and on the seed that a model was trained with. Intervals resample both,
+independently of each other: the pigeonhole bootstrap (Owen, Annals of Applied Statistics 1(2), 2007), which is rather too
+wide than too narrow. Choices share seeds, pictures and questions, so their differences are resampled together. Their
+p-values are corrected for the number of pairs (Holm, Scandinavian Journal of Statistics 6(2), 1979).
+
+Shapes: S seeds, I items, C clusters (pictures) of a group, R resamples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from pydantic import Field
+
+from omma.errors import BadInput
+from omma.evaluation.intervals import Estimate, Scored, estimate_of, joint_floor
+from omma.evaluation.results import Results
+from omma.evaluation.scores import ItemResult, Record
+from omma.study.study import Study, StudyRun
+
+RESAMPLES = 10_000
+"""So many that a p-value stays small when it is corrected for a hundred pairs."""
+ALPHA = 0.05
+"""Pairs whose corrected p-value is below it count as different."""
+
+Group = tuple[str, str]
+"""World and split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one training came to.
+
+    Attributes:
+        tokens: image tokens per picture asked about, on average.
+    """
+
+    results: Results
+    tokens: float
+
+    @property
+    def training_seconds(self) -> float:
+        return sum(phase.seconds for phase in self.results.timing.phases if phase.name != "evaluation")
+
+
+class ChoiceScores(Record):
+    """One choice over all its seeds."""
+
+    name: str = Field(description="Name of the choice.")
+    accuracy: Estimate = Field(description="Mean accuracy over worlds and splits, every one counting the same.")
+    cells: dict[str, Estimate] = Field(description='By "world, split": accuracy there.')
+    kinds: dict[str, Estimate] = Field(description='By "world, kind of question": accuracy there, over all splits.')
+    by_seed: dict[int, float] = Field(description="By seed: accuracy, as above.")
+    tokens: float = Field(description="Image tokens per picture asked about, on average.")
+    training_seconds: float = Field(description="Wall-clock time of training, mean over seeds.")
+    parameters: dict[str, int] = Field(description="By part: how many parameters it has.")
+
+
+class Pair(Record):
+    """Two choices compared on the same seeds, pictures and questions."""
+
+    first: str = Field(description="Name of a choice.")
+    second: str = Field(description="Name of the other.")
+    difference: Estimate = Field(description="Accuracy of the first minus that of the second.")
+    p: float = Field(description="Two-sided p-value, corrected for the number of pairs (Holm).")
+
+    @property
+    def differs(self) -> bool:
+        return self.p < ALPHA
+
+
+class Comparison(Record):
+    """What a study found."""
+
+    choices: tuple[ChoiceScores, ...] = Field(description="In the order of the study.")
+    pairs: tuple[Pair, ...] = Field(description="In the order of the study.")
+    seeds: tuple[int, ...] = Field(description="That every choice was trained with.")
+    questions: int = Field(description="Asked of every model.")
+    pictures: int = Field(description="That they are about.")
+
+
+def compare(study: Study, outcomes: Mapping[StudyRun, Outcome]) -> Comparison:
+    """The statistics of a study whose runs are all there.
+
+    Raises:
+        BadInput: if the models were not asked the same questions.
+    """
+    by_run = {run: sorted(outcomes[run].results.items, key=lambda item: item.id) for run in study.runs()}
+    items = by_run[study.runs()[0]]
+    for run, others in by_run.items():
+        if [(item.id, item.question) for item in others] != [(item.id, item.question) for item in items]:
+            raise BadInput(
+                f"study {study.name}, {run.choice}",
+                expected="the same questions to every model",
+                found="others",
+                remedy="leave the evaluation to the base recipe or to `common`, and run in a new directory",
+            )
+    asked = _Asked(items, len(study.seeds))
+    rights = {
+        choice: np.array(
+            [[item.sighted.right for item in by_run[StudyRun(choice, seed)]] for seed in study.seeds], float
+        )
+        for choice in study.choices
+    }
+    pairs = []
+    for first, second in study.pairs():
+        difference, p = asked.difference(rights[first], rights[second])
+        pairs.append(Pair(first=first, second=second, difference=difference, p=p))
+    return Comparison(
+        choices=tuple(_scores(study, name, rights[name], asked, outcomes) for name in study.choices),
+        pairs=tuple(_corrected(pairs)),
+        seeds=tuple(study.seeds),
+        questions=len(items),
+        pictures=sum(len(group.names) for group in asked.groups.values()),
+    )
+
+
+def _scores(
+    study: Study, name: str, rights: np.ndarray, asked: _Asked, outcomes: Mapping[StudyRun, Outcome]
+) -> ChoiceScores:
+    runs = [outcomes[StudyRun(name, seed)] for seed in study.seeds]
+    return ChoiceScores(
+        name=name,
+        accuracy=asked.average(rights),
+        cells={", ".join(group): asked.within(rights, group) for group in asked.groups},
+        kinds={", ".join(kind): asked.of_kind(rights, *kind) for kind in asked.kinds()},
+        by_seed={seed: asked.mean(rights[[place]]) for place, seed in enumerate(study.seeds)},
+        tokens=float(np.mean([run.tokens for run in runs])),
+        training_seconds=float(np.mean([run.training_seconds for run in runs])),
+        parameters=runs[0].results.run.parameters,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The items of one world and split.
+
+    Attributes:
+        places: of its items [n].
+        clusters: of each of them, as a number [n].
+        names: of the clusters [C].
+        draws: how often each cluster is in each resample [R, C].
+    """
+
+    places: np.ndarray
+    clusters: np.ndarray
+    names: list[str]
+    draws: np.ndarray
+
+    def sums(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """[S, C]: values [S, I] of the chosen items [I], added up by cluster."""
+        taken = chosen[self.places]
+        places, clusters = self.places[taken], self.clusters[taken]
+        return np.array([np.bincount(clusters, row[places], minlength=len(self.names)) for row in values])
+
+
+class _Asked:
+    """The questions of a study, and the resamples of pictures and seeds that all estimates share."""
+
+    def __init__(self, items: Sequence[ItemResult], seeds: int) -> None:
+        generator = np.random.default_rng(0)
+        self.items = items
+        self.seeds = seeds
+        self.seed_draws = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES).astype(np.float64)
+        self.everything = np.ones(len(items), bool)
+        self.groups: dict[Group, _Group] = {}
+        for group in sorted({(item.world, item.split) for item in items}):
+            places = np.array([place for place, item in enumerate(items) if (item.world, item.split) == group])
+            names = sorted({items[place].cluster for place in places})
+            number = {name: index for index, name in enumerate(names)}
+            draws = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
+            clusters = np.array([number[items[place].cluster] for place in places])
+            self.groups[group] = _Group(places, clusters, names, draws.astype(np.float64))
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """World and kind of all questions."""
+        return sorted({(item.world, item.kind) for item in self.items})
+
+    def mean(self, values: np.ndarray) -> float:
+        """Mean over groups of the mean over items and seeds, of values [S, I]."""
+        return float(np.mean([values[:, group.places].mean() for group in self.groups.values()]))
+
+    def average(self, values: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> Estimate:
+        """`mean` with its interval."""
+        scored = [self._scored(values, group.places, group.clusters) for group in self.groups.values()]
+        return estimate_of(self.mean(values), self._average_draws(values), joint_floor(scored, bounds), bounds)
+
+    def within(self, values: np.ndarray, name: Group) -> Estimate:
+        """The mean over items and seeds of one group, with its interval."""
+        group = self.groups[name]
+        draws = self._draws(values, [group], self.everything)
+        scored = self._scored(values, group.places, group.clusters)
+        return estimate_of(scored.mean, draws, scored.floor((0, 1)), (0, 1))
+
+    def of_kind(self, values: np.ndarray, world: str, kind: str) -> Estimate:
+        """The mean over items and seeds of one kind of question of a world, over all its splits, with its interval."""
+        chosen = np.array([(item.world, item.kind) == (world, kind) for item in self.items])
+        groups = [group for (of, _), group in self.groups.items() if of == world]
+        draws = self._draws(values, groups, chosen)
+        scored = self._scored(
+            values, np.flatnonzero(chosen), [item.cluster for item in self.items if _is(item, world, kind)]
+        )
+        # A resample may have none of a rare kind.
+        return estimate_of(scored.mean, draws[np.isfinite(draws)], scored.floor((0, 1)), (0, 1))
+
+    def difference(self, first: np.ndarray, second: np.ndarray) -> tuple[Estimate, float]:
+        """The difference of a pair and its p-value, not corrected yet, from rights [S, I] of both."""
+        values = first - second
+        estimate = self.average(values, bounds=(-1.0, 1.0))
+        draws = self._average_draws(values)
+        fewer = min((draws <= 0).sum(), (draws >= 0).sum())
+        p = min(1.0, 2 * (fewer + 1) / (RESAMPLES + 1))
+        # What the interval does not exclude, the p-value must not.
+        return estimate, p if estimate.low > 0 or estimate.high < 0 else max(p, ALPHA)
+
+    def _average_draws(self, values: np.ndarray) -> np.ndarray:
+        return np.mean([self._draws(values, [group], self.everything) for group in self.groups.values()], axis=0)
+
+    def _draws(self, values: np.ndarray, groups: Sequence[_Group], chosen: np.ndarray) -> np.ndarray:
+        """The mean of values [S, I] over the chosen items of these groups, in every resample [R]."""
+        total, count = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
+        for group in groups:
+            total += ((self.seed_draws @ group.sums(values, chosen)) * group.draws).sum(axis=1)
+            count += group.draws @ group.sums(np.ones((1, len(self.items))), chosen)[0] * self.seeds
+        with np.errstate(invalid="ignore"):
+            return total / count
+
+    @staticmethod
+    def _scored(values: np.ndarray, places: np.ndarray, clusters: Sequence[object] | np.ndarray) -> Scored:
+        return Scored(values[:, places].mean(axis=0), list(clusters))
+
+
+def _is(item: ItemResult, world: str, kind: str) -> bool:
+    return (item.world, item.kind) == (world, kind)
+
+
+def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
+    """The same pairs with p-values by Holm's step-down method, which never shrink along the order."""
+    corrected: dict[int, float] = {}
+    largest = 0.0
+    for rank, place in enumerate(sorted(range(len(pairs)), key=lambda place: pairs[place].p)):
+        largest = max(largest, min(1.0, pairs[place].p * (len(pairs) - rank)))
+        corrected[place] = largest
+    return [pair.model_copy(update={"p": corrected[place]}) for place, pair in enumerate(pairs)]

@@ -1,0 +1,252 @@
+"""The page of a study: what was asked, what came out with its intervals, which pairs differ, and where choices disagree."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import jinja2
+import yaml
+from PIL import Image
+
+from omma import __version__
+from omma.evaluation.report.curves import Tick, nice_ticks
+from omma.evaluation.report.numbers import FILTERS, big, seconds
+from omma.evaluation.scores import ItemResult
+from omma.show.drawing import data_uri
+from omma.storage import write_atomically
+from omma.study.comparison import ALPHA, ChoiceScores, Comparison, Outcome, Pair
+from omma.study.study import Study, StudyRun
+
+EXAMPLES = 18
+"""Questions that are shown where the choices disagree."""
+SIDE = 320
+"""Longest side of their pictures in pixels."""
+DOT = (0.045, 0.06)
+"""Width and height of a dot on a phone, as shares of a plot's."""
+WIDE = 4.0
+"""Axes whose ends differ by more than this factor are logarithmic."""
+
+_TEMPLATES = jinja2.Environment(
+    loader=jinja2.ChoiceLoader(
+        [
+            jinja2.PackageLoader("omma.study", "templates"),
+            jinja2.PackageLoader("omma.evaluation.report", "templates"),  # base.css: what all pages look like
+        ]
+    ),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def p_value(p: float) -> str:
+    """0.0312 -> "0.031"; what is smaller than the resamples can tell, "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+_TEMPLATES.filters.update({**FILTERS, "p_value": p_value})
+
+
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """One choice in a plot: places from the left and the bottom, 0 to 1, and the number it has on the page."""
+
+    number: int
+    name: str
+    x: float
+    y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """Accuracy against what it costs; dots that would hide each other stand side by side."""
+
+    title: str
+    dots: tuple[Dot, ...]
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What one choice says to a question: what most of its seeds say, and how many of them are right."""
+
+    choice: str
+    text: str
+    right: int
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question on which the choices disagree."""
+
+    item: ItemResult
+    pictures: tuple[str, ...]
+    said: tuple[Said, ...]
+
+
+def comparison_page(
+    study: Study,
+    comparison: Comparison,
+    outcomes: Mapping[StudyRun, Outcome],
+    load: Callable[[str], Sequence[Image.Image]],
+    command: str,
+) -> str:
+    """The page as text.
+
+    Args:
+        load: from an item's id to its pictures.
+        command: what the user typed.
+    """
+    ranked = sorted(comparison.choices, key=lambda choice: -choice.accuracy.value)
+    first = outcomes[study.runs()[0]].results
+    return _TEMPLATES.get_template("study.html.jinja").render(
+        study=study,
+        comparison=comparison,
+        ranked=ranked,
+        numbers={choice.name: number for number, choice in enumerate(ranked, start=1)},
+        cells=list(ranked[0].cells),
+        kinds=list(ranked[0].kinds),
+        verdict=verdict(study, comparison),
+        scatters=[
+            scatter("Accuracy against image tokens per picture", ranked, [choice.tokens for choice in ranked], big),
+            scatter("Accuracy against training time", ranked, [choice.training_seconds for choice in ranked], seconds),
+        ],
+        examples=examples(study, outcomes, load),
+        alpha=ALPHA,
+        changes={name: _as_yaml(choice.changes) for name, choice in study.choices.items()},
+        common=_as_yaml(
+            {**study.common, **{f"stages.{s}": b.model_dump(exclude_none=True) for s, b in study.budget.items()}}
+        ),
+        environment=first.environment,
+        command=command,
+        version=__version__,
+    )
+
+
+def verdict(study: Study, comparison: Comparison) -> str:
+    """What can be said of the pairs, in one or two sentences."""
+    pairs = comparison.pairs
+    differing = [pair for pair in pairs if pair.differs]
+    if not differing:
+        return f"None of the {_many(len(pairs), 'pair')} differ beyond chance: more seeds or pictures would be needed."
+    ranked = sorted(comparison.choices, key=lambda choice: -choice.accuracy.value)
+    best = ranked[0].name
+    beaten = [choice.name for choice in ranked[1:] if any(_wins(pair, best, choice.name) for pair in differing)]
+    said = f"{len(differing)} of {_many(len(pairs), 'pair')} differ beyond chance."
+    if beaten:
+        said += f" {best} is above {_listed(beaten)}."
+    return said
+
+
+def _wins(pair: Pair, best: str, other: str) -> bool:
+    upward = (pair.first, pair.second) == (best, other) and pair.difference.value > 0
+    return upward or ((pair.second, pair.first) == (best, other) and pair.difference.value < 0)
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _as_yaml(changes: Mapping[str, object]) -> str:
+    return yaml.safe_dump(dict(changes), sort_keys=False, allow_unicode=True, width=90).strip() if changes else ""
+
+
+def scatter(
+    title: str, ranked: Sequence[ChoiceScores], costs: Sequence[float], label: Callable[[float], str]
+) -> Scatter:
+    """Choices by cost and accuracy; the axis of costs is logarithmic where they are far apart."""
+    scale: Callable[[float], float] = math.log10 if max(costs) > WIDE * min(costs) > 0 else float
+    xs = [scale(cost) for cost in costs]
+    spread = max(xs) - min(xs) or abs(xs[0]) or 1.0
+    low, high = min(xs) - 0.08 * spread, max(xs) + 0.08 * spread
+    bottom = max(0.0, math.floor(10 * min(choice.accuracy.low for choice in ranked)) / 10)
+    top = min(1.0, math.ceil(10 * max(choice.accuracy.high for choice in ranked)) / 10)
+    if top <= bottom:
+        bottom, top = max(0.0, bottom - 0.1), min(1.0, bottom + 0.1)
+
+    def across(x: float) -> float:
+        return (x - low) / (high - low)
+
+    def up(y: float) -> float:
+        return (y - bottom) / (top - bottom)
+
+    dots: list[Dot] = []
+    for number, (choice, x) in enumerate(zip(ranked, xs, strict=True), start=1):
+        y, place = up(choice.accuracy.value), across(x)
+        # Beside a dot that it would hide, as long as there is room.
+        while any(abs(dot.x - place) < DOT[0] and abs(dot.y - y) < DOT[1] for dot in dots) and place < 1 - DOT[0]:
+            place += DOT[0]
+        dots.append(Dot(number, choice.name, place, y, up(choice.accuracy.low), up(choice.accuracy.high)))
+    if scale is float:
+        ticks = [cost for cost in nice_ticks(low, high, 3) if cost >= 0]
+    else:
+        powers = range(math.floor(low), math.ceil(high) + 1)
+        ticks = [digit * 10.0**power for power in powers for digit in (1, 2, 5)]
+    shown = tuple(
+        Tick(across(scale(t)), label(t)) for t in ticks if (t > 0 or scale is float) and 0 <= across(scale(t)) <= 1
+    )
+    return Scatter(
+        title, tuple(dots), shown, tuple(Tick(up(y), f"{100 * y:.0f} %") for y in nice_ticks(bottom, top, 3))
+    )
+
+
+def examples(
+    study: Study, outcomes: Mapping[StudyRun, Outcome], load: Callable[[str], Sequence[Image.Image]]
+) -> list[Example]:
+    """Questions about pictures on which choices disagree most, in turn over worlds, no picture twice."""
+    items = [item for item in outcomes[study.runs()[0]].results.items if item.pictures]
+    replies = {
+        choice: [
+            {item.id: item.sighted for item in outcomes[StudyRun(choice, seed)].results.items} for seed in study.seeds
+        ]
+        for choice in study.choices
+    }
+
+    def rights(item: ItemResult) -> list[int]:
+        return [sum(replied[item.id].right for replied in replies[choice]) for choice in study.choices]
+
+    by_world: dict[str, list[ItemResult]] = {}
+    for item in sorted(items, key=lambda item: (min(rights(item)) - max(rights(item)), item.id)):
+        if max(rights(item)) > min(rights(item)):
+            by_world.setdefault(item.world, []).append(item)
+    chosen: list[ItemResult] = []
+    seen: set[str] = set()
+    while any(by_world.values()) and len(chosen) < EXAMPLES:
+        for waiting in by_world.values():
+            unseen = next((one for one in waiting if one.cluster not in seen), None)
+            if unseen is None:
+                waiting.clear()
+                continue
+            waiting.remove(unseen)
+            seen.add(unseen.cluster)
+            chosen.append(unseen)
+    found = []
+    for item in chosen[:EXAMPLES]:
+        said = []
+        for choice, count in zip(study.choices, rights(item), strict=True):
+            texts = Counter((replied[item.id].text or "").strip() for replied in replies[choice])
+            said.append(Said(choice, texts.most_common(1)[0][0], count))
+        pictures = tuple(data_uri(picture, SIDE) for picture in load(item.id))
+        found.append(Example(item, pictures, tuple(said)))
+    return found
+
+
+def write_comparison(comparison: Comparison, page: str, out: Path) -> None:
+    """comparison.json and comparison.html. Raises BadInput if the place cannot be written."""
+    write_atomically(
+        out / "comparison.json", (json.dumps(comparison.model_dump(mode="json"), indent=1) + "\n").encode()
+    )
+    write_atomically(out / "comparison.html", page.encode("utf-8", "replace"))

@@ -1,0 +1,83 @@
+"""The page of a study: escaped, self-contained, and readable on a phone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from browser import needs_chromium, told_by_frames
+from omma.study import compare
+from omma.study.page import comparison_page, examples, scatter, verdict, write_comparison
+from study.conftest import at_rates, toy_study
+
+RATES = {"linear": 0.5, "mlp": 0.75, "nothing-at-all": 0.3}
+
+
+@pytest.fixture(scope="module")
+def page(outcomes) -> str:
+    study = toy_study(*RATES, published="a claim <b>with</b> marks")
+    found = outcomes(study, at_rates(RATES))
+    return comparison_page(study, compare(study, found), found, pictures, "omma compare toy")
+
+
+def pictures(item: str) -> list[Image.Image]:
+    return [Image.new("RGB", (60, 40), "teal")] * (2 if item.startswith("pairs") else 1)
+
+
+def test_everything_is_said_and_escaped(page: str) -> None:
+    assert "a claim &lt;b&gt;with&lt;/b&gt; marks" in page
+    for words in (
+        "Which is best?",
+        "3 of 3 pairs differ beyond chance",
+        "mlp is above linear and nothing-at-all",
+        "&lt; 0.001",
+    ):
+        assert words in page
+    assert "http" not in page.replace("http-equiv", "")
+
+
+def test_examples_are_questions_on_which_choices_disagree(outcomes) -> None:
+    study = toy_study("a", "b")
+    found = outcomes(study, lambda item, run: run.choice == "a" or item.kind != "count")
+    shown = examples(study, found, pictures)
+    assert shown and {example.item.kind for example in shown} == {"count"}
+    assert len({example.item.cluster for example in shown}) == len(shown)
+    assert {example.item.world for example in shown} == {"toys", "pairs"}
+    for example in shown:
+        assert [said.right for said in example.said] == [3, 0]
+        assert example.said[0].text == example.item.answer
+    agreeing = outcomes(study, lambda item, run: item.kind == "count")
+    assert examples(study, agreeing, pictures) == []
+
+
+def test_costs_far_apart_are_on_a_logarithmic_axis(outcomes) -> None:
+    study = toy_study(*RATES)
+    ranked = compare(study, outcomes(study, at_rates(RATES))).choices
+    near, far = (scatter("", ranked, costs, str) for costs in ([64, 70, 80], [16, 64, 256]))
+    gaps = [dot.x for dot in far.dots]
+    assert gaps[1] - gaps[0] == pytest.approx(gaps[2] - gaps[1])
+    assert near.dots[1].x - near.dots[0].x < near.dots[2].x - near.dots[1].x
+    equal = scatter("", ranked, [64, 64, 64], str)
+    twins = [choice.model_copy(update={"accuracy": ranked[0].accuracy}) for choice in ranked]
+    beside = [dot.x for dot in scatter("", twins, [64, 64, 64], str).dots]
+    assert beside == sorted(set(beside)), "dots that hide each other"
+    for plot in (near, far, equal):
+        assert all(0 <= place <= 1 for dot in plot.dots for place in (dot.x, dot.low, dot.y, dot.high))
+        assert plot.x_ticks and plot.y_ticks
+
+
+def test_without_differences_that_is_said(outcomes) -> None:
+    study = toy_study("a", "b")
+    comparison = compare(study, outcomes(study, lambda item, run: True))
+    assert verdict(study, comparison).startswith("None of the 1 pair differ")
+
+
+@needs_chromium
+def test_in_a_browser_nothing_overflows_a_phone(page: str, outcomes, tmp_path: Path) -> None:
+    study = toy_study(*RATES)
+    write_comparison(compare(study, outcomes(study, at_rates(RATES))), page, tmp_path)
+    script = "return `${page.documentElement.scrollWidth} ${page.querySelectorAll('.dot').length}`;"
+    told = told_by_frames(tmp_path, ["comparison.html"], (360, 1280), script)
+    assert told == "360: 360 6; 1280: 1280 6"
