@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from omma.recipe import ModelRecipe
-from omma.show.sam_tower import SamTower
 
 Fields = dict[str, Any]
 
@@ -178,7 +177,7 @@ SYSTEMS = (
         "arXiv 2312.06109",
         {
             "resolution": {"type": "two-branches", "sizes": (224, 1024)},
-            "encoder": {"type": "side-by-side", "encoders": [_clip(224), SamTower.Config()]},
+            "encoder": {"type": "side-by-side", "encoders": [_clip(224), {"type": "sam"}]},
             "projector": {"type": "branch-linear", "widths": (1024, 1024)},
             "backbone": _QWEN_7B,
         },
