@@ -84,6 +84,9 @@ class Rate(Settings):
 
     pattern: str
     rate: float = Field(ge=0)
+    decay: float = Field(default=1.0, gt=0, le=1)
+    """Of a transformer's blocks the last learns at the rate, each other one at ``decay`` times that of the one behind it, and
+    so do the embeddings (layer-wise decay: ELECTRA, arXiv 2003.10555; XComposer2-4KHD)."""
 
 
 class Optimizer(Settings):
