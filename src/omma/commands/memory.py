@@ -86,7 +86,8 @@ def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
 
 def _kept(settings: Any, stage: StageRecipe, number: int) -> float:
     """Bytes kept per token for the backward pass through all layers."""
-    layer = (8 * settings.hidden_size + 4 * settings.intermediate_size) * number
+    inner = getattr(settings, "intermediate_size", None) or settings.ffn_dim  # OPT's name for it
+    layer = (8 * settings.hidden_size + 4 * inner) * number
     if stage.gradient_checkpointing:
         return settings.num_hidden_layers * settings.hidden_size * number + layer
     return settings.num_hidden_layers * layer
