@@ -90,7 +90,7 @@ def test_views_of_another_size_are_refused() -> None:
 
 
 def test_an_early_tap_without_global_attention_is_refused() -> None:
-    with pytest.raises(BadInput, match="model.encoder.early: expected a block of global attention"):
+    with pytest.raises(BadInput, match=r"model\.encoder\.early: expected a block of global attention"):
         encoder(architecture={**TINY, "global_attn_indexes": []}, early=True)
     with pytest.raises(BadInput, match="sam_vision_model as model_type"):
         encoder(architecture={"model_type": "siglip_vision_model"})

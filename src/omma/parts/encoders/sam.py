@@ -90,8 +90,8 @@ class Sam(Encoder):
             self.model = SamVisionModel.from_pretrained(place, config=self.settings, dtype=torch.float32)
             return
         tensors = {name.removeprefix("encoder."): tensor.float() for name, tensor in load_file(learned).items()}
-        own = self.state_dict()
-        wrong = sorted(k for k in own.keys() | tensors.keys() if k not in own or k not in tensors or own[k].shape != tensors[k].shape)
+        expected, found = ({name: tensor.shape for name, tensor in of.items()} for of in (self.state_dict(), tensors))
+        wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
         if wrong:
             raise BadInput(
                 "model.encoder.weights",
