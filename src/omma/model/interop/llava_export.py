@@ -123,14 +123,13 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     check_strategy(parts["resolution"].type)
     projector = parts["projector"]
     if projector.type != "mlp" or projector.depth != 2 or projector.first_width is not None:
-        found = f"{projector.type!r}"
-        if projector.type == "mlp":
-            found += f" of depth {projector.depth}"
-            found += f" and first width {projector.first_width}" if projector.first_width is not None else ""
+        shape = f" of depth {projector.depth}" if projector.type == "mlp" else ""
+        if projector.type == "mlp" and projector.first_width is not None:
+            shape += f" and first width {projector.first_width}"
         raise BadInput(
             f"{where}, projector",
             expected="an MLP of depth 2 and one width, the only projector that LlavaForConditionalGeneration has",
-            found=found,
+            found=f"{projector.type!r}{shape}",
             remedy="keep this model in omma's own format; no class of transformers can hold it",
         )
     for slot, types in (("encoder", VISION_TYPES), ("backbone", TEXT_TYPES)):
