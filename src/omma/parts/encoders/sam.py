@@ -101,6 +101,11 @@ class Sam(Encoder):
             )
         self.load_state_dict(tensors)
 
+    @property
+    def places(self) -> int:
+        """Patches of a view that its blocks read."""
+        return (self.settings.image_size // self.settings.patch_size) ** 2
+
     def grid(self, size: Size, branch: int = 0) -> Grid:
         """(rows, columns) of features.
 
