@@ -115,13 +115,14 @@ def test_a_tower_without_cls_is_clip_s_with_positions_alone() -> None:
     patches = grid.model.embeddings.patch_embedding(pixels).flatten(2).transpose(1, 2)
     states = clip.model.pre_layrnorm(patches + grid.model.embeddings.position_embedding.weight)
     torch.testing.assert_close(grid(pixels), clip.model.encoder(inputs_embeds=states).last_hidden_state)
-    # The table is stretched: what one position adds in the middle of four times as many, it adds to its neighbours.
-    grid.model.embeddings.position_embedding.weight.fill_(0.5)
-    grid.model.embeddings.patch_embedding.weight.zero_()
-    assert grid(torch.randn(1, 3, 64, 48)).shape == (1, 48, 32)
-    assert torch.allclose(grid.model.embeddings(torch.randn(1, 3, 64, 48), True), torch.tensor(0.5))
+    # For another size positions are stretched as CLIP's are.
+    clip.model.embeddings.position_embedding.weight[1:] = grid.model.embeddings.position_embedding.weight
+    clip.model.embeddings.patch_embedding.load_state_dict(grid.model.embeddings.patch_embedding.state_dict())
+    larger = torch.randn(1, 3, 64, 48)
+    torch.testing.assert_close(grid.model.embeddings(larger, True), clip.model.embeddings(larger, True)[:, 1:])
+    assert grid(larger).shape == (1, 48, 32)
     with pytest.raises(ValueError, match="expected 4 x 4 patches, found 8 x 6"):
-        grid.model.embeddings(torch.randn(1, 3, 64, 48))
+        grid.model.embeddings(larger)
 
 
 @torch.no_grad()
