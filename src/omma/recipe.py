@@ -2,7 +2,8 @@
 
 A recipe file names at most one base recipe. What is merged, each over the one before: the base's common part, this
 file's common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by
-field, except that a part of another ``type`` replaces the old one whole; lists and values replace.
+field, except that a part of another ``type`` and an architecture of another ``model_type`` replace the old one whole; lists
+and values replace. A stage that a file's common part sets to null is not taken over from its base.
 """
 
 from __future__ import annotations
@@ -84,6 +85,9 @@ class Rate(Settings):
 
     pattern: str
     rate: float = Field(ge=0)
+    decay: float = Field(default=1.0, gt=0, le=1)
+    """Of a transformer's blocks the last learns at the rate, each other one at ``decay`` times that of the one behind it, and
+    so do the embeddings (layer-wise decay: ELECTRA, arXiv 2003.10555; XComposer2-4KHD)."""
 
 
 class Optimizer(Settings):
@@ -239,6 +243,7 @@ def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str]
     if size not in sizes:
         expected = f"a size that it has ({', '.join(sizes)})"
         raise BadInput(f"recipe {name_or_path}", expected=expected, found=size, remedy="choose one")
+    _leave_out_stages(chain)
     data: dict[str, Any] = {}
     for layer in chain:
         data = _merge(data, {k: v for k, v in layer.items() if k not in ("sizes", "base")})
@@ -309,10 +314,23 @@ def _read(name_or_path: str, folder: Path) -> tuple[str, str, Path]:
     return shipped.read_text(encoding="utf-8"), name_or_path, folder
 
 
+def _leave_out_stages(chain: list[dict[str, Any]]) -> None:
+    """Take stages that a file sets to null out of it and of all sizes of its bases, in place."""
+    for number, layer in enumerate(chain):
+        for name in [name for name, stage in _stages(layer).items() if stage is None]:
+            for part in (layer, *chain[:number], *(size for below in chain[:number] for size in below["sizes"].values())):
+                _stages(part).pop(name, None)
+
+
+def _stages(part: dict[str, Any]) -> dict[str, Any]:
+    found = part.get("stages")
+    return found if isinstance(found, dict) else {}
+
+
 def _merge(old: Any, new: Any) -> Any:
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return copy.deepcopy(new)
-    if "type" in old and "type" in new and old["type"] != new["type"]:
+    if any(kind in old and kind in new and old[kind] != new[kind] for kind in ("type", "model_type")):
         return copy.deepcopy(dict(new))
     merged = dict(old)
     for key, value in new.items():

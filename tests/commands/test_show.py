@@ -9,7 +9,9 @@ import torch
 
 from omma.commands.memory import inference_memory, training_memory
 from omma.commands.show import skeleton
-from omma.recipe import load_recipe
+from omma.recipe import Rate, StageRecipe, load_recipe
+
+PROJECTOR = [Rate(pattern="projector.*", rate=1)]
 
 
 def test_the_paper_size_counts_the_published_parameters(command) -> None:
@@ -68,3 +70,23 @@ def test_the_cache_is_that_of_the_published_model(number: int) -> None:
     parts = skeleton(load_recipe("llava-1.5", "paper").model)
     # 32 layers, 4096 wide, keys and values, 2048 tokens: a gibibyte in bf16.
     assert inference_memory(parts, 2048, number).terms["cache"] == 2**30 * number / 2
+
+
+def test_a_sam_that_learns_keeps_all_places_that_it_reads() -> None:
+    recipe = load_recipe("vary-tiny", "paper")
+    parts, stage = skeleton(recipe.model), recipe.stages["read"]
+    without = stage.model_copy(update={"learn": [Rate(pattern="encoder.convolutions.*", rate=1), *PROJECTOR]})
+
+    def activations(stage: StageRecipe) -> float:
+        return training_memory("read", stage, parts, 256).terms["activations"]
+
+    # 16 views of 64 x 64 places, 12 blocks, 8 of the width and 4 of the MLP's, 2 bytes.
+    assert activations(stage) - activations(without) == 16 * 4096 * 12 * (8 * 768 + 4 * 3072) * 2
+
+
+@pytest.mark.parametrize("name", ["vary-tiny", "prismatic-dual", "fuyu", "monkey"])
+def test_all_kinds_of_towers_and_language_models_are_shown(command, name: str) -> None:
+    for size in ("small", "paper"):
+        shown = command("show", name, "--size", size)
+        assert shown.exit_code == 0, shown.output
+        assert "activations" in shown.stdout

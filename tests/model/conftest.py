@@ -35,6 +35,9 @@ _TEXTS = [
     "<|im_start|>user\nwhere is it?<|im_end|>\n<|im_start|>assistant\nsystem",
 ] * 4
 
+_STRUCTURE = ["<image>", "<|im_start|>", "<|im_end|>", "[UNUSED_TOKEN_145]", "[UNUSED_TOKEN_146]", "<0x04>", "<img>", "</img>"]
+"""Tokens that chat templates are made of."""
+
 
 def _byte_level() -> PreTrainedTokenizerFast:
     """Byte-level BPE without a begin-of-sequence token, as GPT-2's and Qwen's."""
@@ -42,9 +45,9 @@ def _byte_level() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
-    special = ["<pad>", "</s>", "<image>", "<|im_start|>", "<|im_end|>"]
+    special = ["<pad>", "</s>", *_STRUCTURE]
     trainer = trainers.BpeTrainer(
-        vocab_size=420,
+        vocab_size=425,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=special,
         show_progress=False,
@@ -54,7 +57,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         eos_token="</s>",
         pad_token="<pad>",
-        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=_STRUCTURE,
     )
 
 
@@ -90,7 +93,7 @@ def _llama_like() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         pad_token="<pad>",
-        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=_STRUCTURE,
     )
 
 

@@ -44,6 +44,14 @@ def test_text_between_views_is_tokenized_as_within_a_line(llama_like: PreTrained
     assert (rendered.labels[start : start + length] == IGNORE).all()
 
 
+def test_text_between_views_that_is_a_token_is_that_token(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    renderer = Renderer(any_tokenizer, TEMPLATES["vicuna-v1"], runs_of=lambda size: (2, "<|im_end|>", 1))
+    rendered = renderer.render(Sample("s", (user(PICTURE), assistant("a"))))
+    start, length = rendered.image_spans[0]
+    image, end = renderer.image_token_id, any_tokenizer.convert_tokens_to_ids("<|im_end|>")
+    assert rendered.input_ids[start : start + length].tolist() == [image, image, end, image]
+
+
 def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """What LLaVA's reference does: tokenize between the sentinels, drop repeated begin-of-sequence tokens, splice."""
     image, bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id
@@ -51,7 +59,8 @@ def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     for i, part in enumerate(text.split("<image>")):
         if i:
             ids += [image] * (5 if i == 1 else 7)
-        ids += [token for token in (tokenizer(part)["input_ids"] if part else []) if token != bos]
+        tokens = tokenizer(part)["input_ids"] if part else []
+        ids += tokens[1:] if bos is not None and tokens[:1] == [bos] else tokens
     return ids
 
 

@@ -39,6 +39,22 @@ CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))
             "<|im_start|>user\nq2<|im_end|>\n<|im_start|>assistant\na2<|im_end|>\n",
         ),
         ("plain", "<image>a1\na2\n"),
+        ("plain-img", "<img><image></img>a1</s>a2</s>"),
+        (
+            "chatml-img",
+            "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n<img><image></img>\nq1<|im_end|>\n<|im_start|>assistant\n"
+            "a1<|im_end|>\n<|im_start|>user\nq2<|im_end|>\n<|im_start|>assistant\na2<|im_end|>\n",
+        ),
+        (
+            "xcomposer2",
+            "[UNUSED_TOKEN_146]system\nS[UNUSED_TOKEN_145]\n[UNUSED_TOKEN_146]user\n<image>\nq1[UNUSED_TOKEN_145]\n"
+            "[UNUSED_TOKEN_146]assistant\na1[UNUSED_TOKEN_145]\n[UNUSED_TOKEN_146]user\nq2[UNUSED_TOKEN_145]\n"
+            "[UNUSED_TOKEN_146]assistant\na2[UNUSED_TOKEN_145]\n",
+        ),
+        ("deepseek-vl", "S\n\nUser: <image>\nq1\n\nAssistant: a1</s>User: q2\n\nAssistant: a2</s>"),
+        ("mplug-owl", "S\nHuman: <image>\nq1\nAI: a1</s>\nHuman: q2\nAI: a2</s>\n"),
+        ("monkey", "S\n<img><image></img> \nq1 Answer: a1</s>q2 Answer: a2</s>"),
+        ("fuyu", "S\n<image><s>\nq1<0x04>a1</s>q2<0x04>a2</s>"),
     ],
 )
 def test_complete_conversations(name: str, expected: str) -> None:
@@ -52,6 +68,9 @@ def test_complete_conversations(name: str, expected: str) -> None:
         ("vicuna-v0", " a1### a2###"),
         ("chatml", "a1<|im_end|>a2<|im_end|>"),
         ("plain", "a1\na2\n"),
+        ("plain-img", "a1</s>a2</s>"),
+        ("monkey", " a1</s> a2</s>"),
+        ("fuyu", "a1</s>a2</s>"),
     ],
 )
 def test_answers_and_what_ends_them_are_learned(name: str, learned: str) -> None:
@@ -77,6 +96,15 @@ def test_a_picture_stands_on_a_line_of_its_own() -> None:
     assert text == "USER: <image>\n<image>\nq USER: q<image> "
 
 
+def test_pictures_stand_between_their_borders_and_those_are_not_learned() -> None:
+    turns = (user(PICTURE, PICTURE, "q"), Turn(Role.ASSISTANT, (ImageSegment(PICTURE), TextSegment("a")), learn=True))
+    pieces = list(TEMPLATES["monkey"].pieces(turns, eos="</s>"))
+    written = "".join(piece.text if isinstance(piece, Piece) else "*" for piece in pieces)
+    assert written == "<img>*</img> <img>*</img> q Answer: <img>*</img> a</s>"
+    assert not any(piece.learn for piece in pieces if isinstance(piece, Piece) and "img>" in piece.text)
+    assert all(piece.structural for piece in pieces if isinstance(piece, Piece) and "img>" in piece.text)
+
+
 def test_boxes_are_refused_in_one_sentence() -> None:
     turn = Turn(Role.USER, (BoxSegment((Box(0, 0, 1, 1),)),))
     with pytest.raises(BadInput, match="user turn: expected text and pictures, found BoxSegment"):
@@ -84,7 +112,7 @@ def test_boxes_are_refused_in_one_sentence() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*chatml, plain"):
+    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*chatml, "):
         template_named("vicuna")
 
 

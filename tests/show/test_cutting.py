@@ -39,6 +39,9 @@ def test_counts_are_the_arranger_s(name: str, projector: dict[str, Any], width: 
     for piece in found.pieces:
         if piece.kind == "text":
             runs.append(piece.words)
+        elif piece.breaks:
+            assert piece.breaks == piece.grid[0]
+            runs += [piece.grid[1], piece.words] * piece.breaks
         elif runs and isinstance(runs[-1], int):
             runs[-1] += piece.tokens
         else:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModel, AutoModelForCausalLM
 
 from omma.data.sample import Sample, user
@@ -49,3 +50,30 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
         encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
         size = recipe.model.resolution.build().plan(30, 40).views[0].size
         assert encoder(torch.zeros(1, 3, *size)).last_hidden_state.isfinite().all()
+
+
+def one_step(name: str, *changes: str) -> Recipe:
+    fields = [f"stages.{stage}.steps=1" for stage in load_recipe(name, "debug").stages]
+    return load_recipe(name, "debug", [*fields, *changes])
+
+
+def test_vary_begins_with_the_vocabulary_of_vary_tiny(tmp_path: Path) -> None:
+    train(one_step("vary-tiny"), tmp_path / "tiny")
+    vocabulary = tmp_path / "tiny" / "model"
+    train(one_step("vary", f"model.encoder.encoders.1.weights={vocabulary}"), tmp_path / "base")
+    found = load_file(tmp_path / "base" / "model" / "encoder.safetensors")
+    learned = load_file(vocabulary / "encoder.safetensors")
+    assert any("convolutions" in name for name in learned)
+    for name, tensor in learned.items():
+        assert torch.equal(found[name.replace("encoder.", "encoder.encoders.1.", 1)], tensor), name
+
+
+def test_monkey_goes_on_from_qwen_vl(tmp_path: Path) -> None:
+    train(one_step("qwen-vl"), tmp_path / "qwen")
+    windows = "stages.instruct.learn=[{pattern: 'encoder.expert.*', rate: 1.0e-3}]"
+    train(one_step("monkey", f"model.from_checkpoint={tmp_path / 'qwen'}", windows), tmp_path / "monkey")
+    for part in ("encoder", "projector", "language_model"):
+        found = load_file(tmp_path / "monkey" / "model" / f"{part}.safetensors")
+        before = load_file(tmp_path / "qwen" / "model" / f"{part}.safetensors")
+        assert all(torch.equal(found[name], tensor) for name, tensor in before.items())
+        assert all(name.startswith("encoder.expert.") for name in found.keys() - before.keys())

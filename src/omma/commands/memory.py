@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import nn
 
+from omma.parts.encoders.sam import Sam
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.recipe import StageRecipe
 from omma.show.cost import cache_bytes
@@ -57,11 +58,11 @@ def training_memory(name: str, stage: StageRecipe, parts: Mapping[str, nn.Module
     if "language_model" in parts and micro_tokens:
         settings: Any = parts["language_model"].config
         activations += micro_tokens * (_kept(settings, stage, number) + settings.vocab_size * 8)
-    if "encoder" in parts and any(_rate(path, stage) > 0 for path in parameters if path.startswith("encoder.")):
-        views = getattr(stage.objective, "micro_samples", 0) or -(-micro_tokens // max(1, tokens_per_picture))
-        encoder: Any = parts["encoder"]
-        towers = [module.model for module in encoder.modules() if isinstance(module, TransformersEncoder)]
-        activations += views * tokens_per_picture * sum(_kept(tower.config, stage, number) for tower in towers)
+    if "encoder" in parts and tokens_per_picture:
+        views = getattr(stage.objective, "micro_samples", 0) or -(-micro_tokens // tokens_per_picture)
+        for tower in _learning_towers(parts["encoder"], stage):
+            places = tower.places if isinstance(tower, Sam) else tokens_per_picture
+            activations += views * places * _kept(tower.model.config, stage, number)
     weights = sum(p.numel() for p in parameters.values()) * number
     return Estimate(f"training, stage {name}", {"weights": weights, "learning": state, "activations": activations})
 
@@ -75,6 +76,17 @@ def inference_memory(parts: Mapping[str, nn.Module], tokens: int, number: int) -
     return Estimate(f"answering, {'bf16' if number == 2 else 'fp32'}, {tokens:,} tokens", terms)
 
 
+def _learning_towers(encoder: nn.Module, stage: StageRecipe) -> list[TransformersEncoder | Sam]:
+    """Those through which gradients flow. What stands behind SAM's blocks may learn without them."""
+    return [
+        tower
+        for path, tower in encoder.named_modules(prefix="encoder")
+        if isinstance(tower, TransformersEncoder | Sam)
+        for inside, module in ((f"{path}.model.", tower.model) if isinstance(tower, Sam) else (f"{path}.", tower),)
+        if any(_rate(inside + name, stage) > 0 for name, _ in module.named_parameters())
+    ]
+
+
 def _rate(path: str, stage: StageRecipe) -> float:
     return next((rate.rate for rate in stage.learn if fnmatchcase(path, rate.pattern)), 0.0)
 
@@ -86,7 +98,11 @@ def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
 
 def _kept(settings: Any, stage: StageRecipe, number: int) -> float:
     """Bytes kept per token for the backward pass through all layers."""
-    layer = (8 * settings.hidden_size + 4 * settings.intermediate_size) * number
+    # What is usually intermediate_size: OPT, SAM and DINOv2 call it otherwise.
+    names = ("intermediate_size", "ffn_dim", "mlp_dim")
+    inner = next((getattr(settings, name) for name in names if getattr(settings, name, None)), None)
+    inner = inner or settings.mlp_ratio * settings.hidden_size
+    layer = (8 * settings.hidden_size + 4 * inner) * number
     if stage.gradient_checkpointing:
         return settings.num_hidden_layers * settings.hidden_size * number + layer
     return settings.num_hidden_layers * layer

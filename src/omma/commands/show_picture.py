@@ -87,7 +87,7 @@ def run_all(image: Path, out: Path | None) -> None:
     picture = _read(image)
     page_path = _destination(out, "all", image)
     shown = [
-        _shown(s.name, s.about, s.published, s.model(), picture, f"s{number}-", SMALL_CANVAS_SIDE)
+        _shown(s.name, s.about, s.published, s.resolved.model, picture, f"s{number}-", SMALL_CANVAS_SIDE)
         for number, s in enumerate(SYSTEMS)
     ]
     shown.sort(key=lambda one: one.cutting.tokens)

@@ -179,7 +179,7 @@ class Renderer:
         known = self._separators.get(text)
         if known is None:
             before = self._tokenizer.encode("a", add_special_tokens=False).ids
-            known = self._tokenizer.encode(f"a{text}", add_special_tokens=False).ids[len(before) :]
+            known = self._tokenizer.encode(f"a{self._structural(text)}", add_special_tokens=False).ids[len(before) :]
             self._separators[text] = known
         return known
 

@@ -3,7 +3,9 @@
 A `Template` frames every turn by its role and flags which text the loss covers. The renderer reads its `pieces`; other
 programs read the same format as a Jinja chat template (`Template.jinja`). Both give the same text.
 
-Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training.
+Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; Vary (arXiv
+2312.06109), Qwen-VL (arXiv 2308.12966) and InternVL 1.5 (arXiv 2404.16821) for pictures between ``<img>`` and ``</img>``;
+the released code of InternLM-XComposer2, DeepSeek-VL, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +26,13 @@ VICUNA_V0_SYSTEM = (
     "A chat between a curious human and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the human's questions."
 )
+
+DEEPSEEK_VL_SYSTEM = (
+    "You are a helpful language and vision assistant. "
+    "You are able to understand the visual content that the user provides, "
+    "and assist the user with a variety of tasks using natural language."
+)
+IMG = ("<img>", "</img>")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Template:
         special_tokens: what the frames hold that must be single tokens of the tokenizer (besides end of sequence).
         user_words: whether what the user says is shown; pictures always are.
         picture_line: whether a line break follows a picture that something else in its turn follows.
+        borders: what stands before and behind every picture. They are single tokens if the tokenizer has them.
     """
 
     name: str
@@ -76,6 +86,7 @@ class Template:
     special_tokens: tuple[str, ...] = ()
     user_words: bool = True
     picture_line: bool = True
+    borders: tuple[str, str] = ("", "")
 
     @property
     def needs_eos(self) -> bool:
@@ -127,7 +138,9 @@ class Template:
     def _turn(self, turn: Turn, frame: Frame, eos: str) -> Iterator[Piece | ImageSource]:
         words = self.user_words or turn.role is Role.ASSISTANT
         if not words:
-            yield from (segment.image for segment in turn.content if isinstance(segment, ImageSegment))
+            for segment in turn.content:
+                if isinstance(segment, ImageSegment):
+                    yield from self._bordered(segment.image)
             return
         if turn.role is Role.SYSTEM and all(isinstance(s, TextSegment) and not s.text for s in turn.content):
             return
@@ -140,7 +153,7 @@ class Template:
                 if segment.text:
                     yield Piece(segment.text, turn.learn)
             elif isinstance(segment, ImageSegment):
-                yield segment.image
+                yield from self._bordered(segment.image)
                 if self.picture_line and i + 1 < len(turn.content):
                     following = turn.content[i + 1]
                     if not (isinstance(following, TextSegment) and following.text.startswith("\n")):
@@ -157,6 +170,14 @@ class Template:
             yield Piece(end, turn.learn, structural=True)
         if frame.after:
             yield Piece(frame.after, structural=True)
+
+    def _bordered(self, image: ImageSource) -> Iterator[Piece | ImageSource]:
+        before, behind = self.borders
+        if before:
+            yield Piece(before, structural=True)
+        yield image
+        if behind:
+            yield Piece(behind, structural=True)
 
     def text(
         self,
@@ -180,7 +201,7 @@ class Template:
         default = self.default_system if system is None else system
         words = "true" if self.user_words else "false"
         return _JINJA.substitute(
-            image=_quoted(image_token),
+            image=_quoted(image_token.join(self.borders)),
             line="'\\n'" if self.picture_line else "''",
             words=words,
             default=self._framed(self.system, _quoted(default)) if default and self.user_words else "''",
@@ -265,12 +286,68 @@ TEMPLATES: dict[str, Template] = {
             special_tokens=("<|im_start|>", "<|im_end|>"),
         ),
         Template(
+            "chatml-img",
+            system=Frame(opening="<|im_start|>system\n", after="<|im_end|>\n"),
+            user=Frame(opening="<|im_start|>user\n", after="<|im_end|>\n"),
+            assistant=Frame(opening="<|im_start|>assistant\n", end="<|im_end|>", after="\n"),
+            special_tokens=("<|im_start|>", "<|im_end|>"),
+            borders=IMG,
+        ),
+        Template(
+            "xcomposer2",
+            system=Frame(opening="[UNUSED_TOKEN_146]system\n", after="[UNUSED_TOKEN_145]\n"),
+            user=Frame(opening="[UNUSED_TOKEN_146]user\n", after="[UNUSED_TOKEN_145]\n"),
+            assistant=Frame(opening="[UNUSED_TOKEN_146]assistant\n", end="[UNUSED_TOKEN_145]", after="\n"),
+            special_tokens=("[UNUSED_TOKEN_146]", "[UNUSED_TOKEN_145]"),
+            picture_line=False,
+        ),
+        Template(
+            "deepseek-vl",
+            system=Frame(after="\n\n"),
+            user=Frame(opening="User: ", after="\n\n"),
+            assistant=Frame(opening="Assistant:", lead=" ", end=None),
+            default_system=DEEPSEEK_VL_SYSTEM,
+            picture_line=False,
+        ),
+        Template(
+            "mplug-owl",
+            system=Frame(after="\n"),
+            user=Frame(opening="Human: ", after="\n"),
+            assistant=Frame(opening="AI:", lead=" ", end=None, after="\n"),
+        ),
+        Template(
+            "monkey",
+            system=Frame(after="\n"),
+            user=Frame(),
+            assistant=Frame(opening=" Answer:", lead=" ", end=None),
+            picture_line=False,
+            borders=("<img>", "</img> "),
+        ),
+        Template(
+            "fuyu",
+            system=Frame(after="\n"),
+            user=Frame(),
+            assistant=Frame(opening="<0x04>", end=None),
+            special_tokens=("<0x04>",),
+            picture_line=False,
+            borders=("", "<s>"),
+        ),
+        Template(
             "plain",
             system=Frame(),
             user=Frame(),
             assistant=Frame(end="\n"),
             user_words=False,
             picture_line=False,
+        ),
+        Template(
+            "plain-img",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(end=None),
+            user_words=False,
+            picture_line=False,
+            borders=IMG,
         ),
     )
 }

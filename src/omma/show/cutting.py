@@ -88,6 +88,7 @@ class Piece:
         grid: (rows, columns) of its tokens, marks left out.
         kept: of all tokens of the map, if it is one, those that enter: (left, top, right, bottom).
         ends: marks behind rows.
+        breaks: texts behind rows.
         words: the name of the mark, or the text.
     """
 
@@ -97,6 +98,7 @@ class Piece:
     grid: Grid = (0, 0)
     kept: Rectangle = (0, 0, 0, 0)
     ends: int = 0
+    breaks: int = 0
     words: str = ""
 
 
@@ -145,7 +147,7 @@ def cutting_of(resolution: Resolution, parts: Mapping[str, nn.Module], size: Siz
     everything = (_piece(item, grids, resolution.marks) for item in plan.layout)
     # A view whose features are joined to those of another is listed, but nothing of it stands in the sequence.
     pieces = tuple(piece for piece in everything if piece.tokens or piece.kind == "text")
-    texts = sum(piece.kind == "text" for piece in pieces)
+    texts = sum(isinstance(run, str) for run in arrangement.runs)
     cost = cost_of(parts, plan, len(arrangement), texts)
     return Cutting(plan, arrangement, _views(plan, arrangement, grids), pieces, texts, cost)
 
@@ -177,6 +179,7 @@ def _bounds(enters: np.ndarray) -> Rectangle:
 def _piece(item: LayoutItem, grids: list[Grid], marks: tuple[str, ...]) -> Piece:
     alone = arrange((item,), len(grids), lambda view: grids[view], marks)
     tokens, ends = len(alone), int((alone.index < 0).sum())
+    breaks = sum(isinstance(run, str) for run in alone.runs)
     if isinstance(item, Text):
         return Piece("text", tokens, words=item.text)
     if isinstance(item, Mark):
@@ -189,7 +192,7 @@ def _piece(item: LayoutItem, grids: list[Grid], marks: tuple[str, ...]) -> Piece
     kept = _kept(item, rows, columns)
     grid = (kept[3] - kept[1], kept[2] - kept[0])
     numbers = tuple(tuple(view + 1 for view in row) for row in item.views)
-    return Piece("map", tokens, numbers, grid, kept, ends, item.row_end or "")
+    return Piece("map", tokens, numbers, grid, kept, ends, breaks, item.row_end or item.row_text or "")
 
 
 def _kept(item: MapTokens, rows: int, columns: int) -> Rectangle:

@@ -131,14 +131,16 @@ class Block:
     def words(self) -> str:
         """The piece in words, without its number of tokens."""
         piece = self.piece
+        said = "newline" if piece.words == "\n" else f"“{piece.words}”"
         if piece.kind == "text":
-            return "text: newline" if piece.words == "\n" else f"text: “{piece.words}”"
+            return f"text: {said}"
         if piece.kind == "mark":
             return f"mark: {piece.words}"
         rows, columns = piece.grid
         numbers = [number for row in piece.views for number in row]
         who = f"view {numbers[0]}" if len(numbers) == 1 else f"views {numbers[0]} to {numbers[-1]} as one map"
         ends = f", and {piece.ends} × {piece.words}" if piece.ends else ""
+        ends += f", and {piece.breaks} × text: {said}" if piece.breaks else ""
         return f"{who}: {columns} × {rows}{ends}" if self.canvas is not None else f"{who}{ends}"
 
 

@@ -139,7 +139,12 @@ def test_a_missing_shard_is_named(llava: MakeLlava, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("projector", "found"), [({"type": "linear"}, "'linear'"), ({"type": "mlp", "depth": 3}, "'mlp' of depth 3")]
+    ("projector", "found"),
+    [
+        ({"type": "linear"}, "'linear'"),
+        ({"type": "mlp", "depth": 3}, "'mlp' of depth 3"),
+        ({"type": "mlp", "first_width": 24}, "'mlp' of depth 2 and first width 24"),
+    ],
 )
 def test_a_projector_that_llava_has_not_cannot_be_exported(
     toy_model: Make, tmp_path: Path, projector: dict[str, Any], found: str
@@ -147,7 +152,7 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
     model, processor = toy_model(projector=projector)
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")
-    with pytest.raises(BadInput, match=f"expected an MLP of depth 2, the only projector .* found {found}"):
+    with pytest.raises(BadInput, match=f"expected an MLP of depth 2 and one width, the only projector .* found {found}"):
         export_transformers(tmp_path / "omma", tmp_path / "llava")
     assert not (tmp_path / "llava").exists()
 
@@ -164,6 +169,10 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
         (
             lambda d: _edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
             r"resolution.size: expected 28, the size that the encoder's positions are for.* found 35",
+        ),
+        (
+            lambda d: _edit(d / "config.json", lambda c: c["encoder"].update(tap="final")),
+            r"encoder.tap: expected the number of a hidden state.* found 'final'",
         ),
         (lambda d: (d / "tokenizer.json").unlink(), r"expected the processor and tokenizer of a saved model"),
         (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file"),

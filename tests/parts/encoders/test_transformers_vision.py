@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from transformers import AutoModel
 
 from omma.errors import BadInput
 from omma.parts.encoders import ENCODERS
@@ -22,6 +24,8 @@ FOCAL = {
     "model_type": "focalnet", "image_size": 32, "patch_size": 4, "embed_dim": 8, "hidden_sizes": [8, 16, 32],
     "depths": [1, 1, 2], "focal_levels": [2, 2, 2], "focal_windows": [3, 3, 3], "use_conv_embed": True, "drop_path_rate": 0.0,
 }  # fmt: skip
+CLIP_GRID = {**CLIP, "model_type": "clip_grid_vision", "hidden_act": "gelu"}
+INTERN = {"model_type": "internvl_vision", "image_size": 32, "patch_size": 8, **FLAT}
 CONVNEXT = {"model_type": "convnext", "num_stages": 3, "hidden_sizes": [8, 16, 32], "depths": [1, 1, 2]}
 
 
@@ -37,6 +41,9 @@ def encoder(architecture: dict[str, Any], **fields: Any) -> Any:
         (CLIP, {"cls": "drop"}, (4, 4)),
         (CLIP, {"cls": "keep"}, (1, 17)),
         (SIGLIP, {"cls": "none"}, (4, 4)),
+        (SIGLIP, {"cls": "none", "tap": "final"}, (4, 4)),
+        (CLIP_GRID, {"cls": "none", "tap": -1}, (4, 4)),
+        (INTERN, {"cls": "drop", "tap": -1}, (4, 4)),
         (PVT, {"cls": "none", "tap": -1}, (2, 2)),
         (PVT, {"cls": "none", "tap": 1}, (4, 4)),
         (CONVNEXT, {"cls": "none", "tap": -1}, (2, 2)),
@@ -82,6 +89,79 @@ def test_a_tap_is_what_the_model_says() -> None:
     hidden = built.hidden_states(pixels)
     assert len(hidden) == 5, "the embeddings, three blocks, and the output after the norm"
     assert torch.equal(built(pixels), hidden[2][:, 1:])
+
+
+@pytest.mark.parametrize(
+    ("architecture", "norm"),
+    [(CLIP, "post_layernorm"), (SIGLIP, "post_layernorm"), ({**CLIP, "model_type": "dinov2"}, "layernorm")],
+)
+@torch.no_grad()
+def test_the_final_tap_is_behind_the_last_norm(architecture: dict[str, Any], norm: str) -> None:
+    built = encoder(architecture, cls="keep", tap="final")
+    module = getattr(built.model, norm)
+    module.weight.normal_()
+    pixels = torch.randn(2, 3, 32, 32)
+    last = built.model(pixels, output_hidden_states=True).hidden_states[-1]
+    # Where the tower itself ties its last hidden state to its output, that has been through the norm already.
+    normed = last if architecture is not CLIP and torch.equal(last, built.model(pixels).last_hidden_state) else module(last)
+    assert torch.equal(built(pixels), normed) and torch.equal(built.hidden_states(pixels)[-1], normed)
+
+
+@torch.no_grad()
+def test_a_tower_without_cls_is_clip_s_with_positions_alone() -> None:
+    grid, clip = encoder(CLIP_GRID, cls="none", tap=-1), encoder({**CLIP, "hidden_act": "gelu"}, tap=-1)
+    clip.model.encoder.load_state_dict(grid.model.encoder.state_dict())
+    pixels = torch.randn(2, 3, 32, 32)
+    patches = grid.model.embeddings.patch_embedding(pixels).flatten(2).transpose(1, 2)
+    states = clip.model.pre_layrnorm(patches + grid.model.embeddings.position_embedding.weight)
+    torch.testing.assert_close(grid(pixels), clip.model.encoder(inputs_embeds=states).last_hidden_state)
+    # For another size positions are stretched as CLIP's are.
+    clip.model.embeddings.position_embedding.weight[1:] = grid.model.embeddings.position_embedding.weight
+    clip.model.embeddings.patch_embedding.load_state_dict(grid.model.embeddings.patch_embedding.state_dict())
+    larger = torch.randn(1, 3, 64, 48)
+    torch.testing.assert_close(grid.model.embeddings(larger, True), clip.model.embeddings(larger, True)[:, 1:])
+    assert grid(larger).shape == (1, 48, 32)
+    with pytest.raises(ValueError, match="expected 4 x 4 patches, found 8 x 6"):
+        grid.model.embeddings(larger)
+
+
+@torch.no_grad()
+def test_a_tower_without_cls_is_saved_and_loaded(tmp_path: Path) -> None:
+    built = encoder(CLIP_GRID, cls="none", tap=-1)
+    assert built.model.embeddings.position_embedding.weight.std() == pytest.approx(0.02, rel=0.2)
+    built.model.save_pretrained(tmp_path)
+    again = AutoModel.from_pretrained(tmp_path)
+    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in built.model.state_dict().items()}
+    pixels = torch.randn(1, 3, 32, 32)
+    assert torch.equal(again(pixels).last_hidden_state, built.model(pixels).last_hidden_state)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "count"),
+    [
+        # OpenCLIP's ViT-bigG as Qwen-VL has it, and InternViT-6B without its last three blocks.
+        (
+            {
+                "model_type": "clip_grid_vision", "image_size": 448, "patch_size": 14, "hidden_size": 1664,
+                "intermediate_size": 8192, "num_hidden_layers": 48, "num_attention_heads": 16,
+            },
+            1_842_770_688 + (32**2 - 16**2) * 1664,
+        ),
+        (
+            {
+                "model_type": "internvl_vision", "image_size": 448, "patch_size": 14, "hidden_size": 3200,
+                "intermediate_size": 12800, "num_hidden_layers": 45, "num_attention_heads": 25, "norm_type": "rms_norm",
+                "use_qk_norm": True,
+            },
+            5_536_496_000,
+        ),
+    ],
+)  # fmt: skip
+def test_published_sizes(architecture: dict[str, Any], count: int) -> None:
+    with torch.device("meta"):
+        built = encoder(architecture, tap=-1)
+    assert sum(p.numel() for p in built.parameters()) == count
+    assert built.grid((448, 448)) == (32, 32)
 
 
 @torch.no_grad()

@@ -28,6 +28,13 @@ def test_a_map_runs_across_its_views() -> None:
     assert found.index.reshape(2, 5).tolist() == [[0, 1, 2, 3, -1], [4, 5, 6, 7, -1]]
 
 
+def test_a_map_whose_rows_end_with_text() -> None:
+    layout = (Mark("separator"), MapTokens(row_major(1, 2), row_text="\n"), ViewTokens(2))
+    found = arrange(layout, 3, lambda view: (2, 1), MARKS)
+    assert found.index.tolist() == [-2, 0, 2, 1, 3, 4, 5]
+    assert found.runs == (3, "\n", 2, "\n", 2) and found.tokens == 6
+
+
 def test_a_view_that_is_joined_to_another_has_no_tokens() -> None:
     found = arrange((ViewTokens(0), ViewTokens(1)), 2, lambda view: ((2, 1), (0, 0))[view], ())
     assert found.index.tolist() == [0, 1]

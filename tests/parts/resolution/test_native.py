@@ -12,6 +12,7 @@ from transformers.image_utils import SizeDict
 from transformers.models.fuyu.image_processing_pil_fuyu import FuyuImageProcessorPil
 
 from omma.parts.resolution.base import Grid, Size, cut
+from omma.parts.resolution.layout import arrange
 from parts.resolution.planning import SIZES, noise, pixels, planner, random_sizes, tokens
 
 
@@ -39,7 +40,8 @@ def test_worked_examples(size: Size, grid: Grid, total: int) -> None:
     strategy = planner("native", patch=30)
     (view,) = strategy.plan(*size).views
     assert view.size == (30 * grid[1], 30 * grid[0])
-    assert tokens(strategy, size, grid) == total
+    assert tokens(strategy, size, grid) + grid[0] == total, "and a text behind every row"
+    assert arrange(strategy.plan(*size).layout, 1, lambda view: grid, ()).runs == (grid[1], "\n") * grid[0]
 
 
 def test_sizes_are_those_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:

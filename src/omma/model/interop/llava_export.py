@@ -122,11 +122,14 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     parts = config.parts()
     check_strategy(parts["resolution"].type)
     projector = parts["projector"]
-    if projector.type != "mlp" or projector.depth != 2:
+    if projector.type != "mlp" or projector.depth != 2 or projector.first_width is not None:
+        shape = f" of depth {projector.depth}" if projector.type == "mlp" else ""
+        if projector.type == "mlp" and projector.first_width is not None:
+            shape += f" and first width {projector.first_width}"
         raise BadInput(
             f"{where}, projector",
-            expected="an MLP of depth 2, the only projector that LlavaForConditionalGeneration has",
-            found=f"{projector.type!r}" + (f" of depth {projector.depth}" if projector.type == "mlp" else ""),
+            expected="an MLP of depth 2 and one width, the only projector that LlavaForConditionalGeneration has",
+            found=f"{projector.type!r}{shape}",
             remedy="keep this model in omma's own format; no class of transformers can hold it",
         )
     for slot, types in (("encoder", VISION_TYPES), ("backbone", TEXT_TYPES)):
@@ -142,6 +145,13 @@ def _llava_config(source: Path, config: OmmaConfig) -> LlavaConfig:
     text: dict[str, Any] = config.text_config.to_dict()
     text["vocab_size"] = max(text["vocab_size"], config.image_token_id + 1)
     encoder = parts["encoder"]
+    if encoder.tap == "final":
+        raise BadInput(
+            f"{where}, encoder.tap",
+            expected="the number of a hidden state, by which LlavaForConditionalGeneration reads its tower",
+            found="'final', behind the tower's last norm",
+            remedy="keep this model in omma's own format",
+        )
     with torch.device("meta"):
         tower = encoder.build()
     side, own = parts["resolution"].size, tower.model.config.image_size

@@ -26,7 +26,8 @@ class TransformersEncoder(Encoder):
     """A vision tower from `transformers`, read at ``hidden_states[tap]``.
 
     ``hidden_states`` counts from the embeddings: index 0 is their output, index k the output of block k, so -2 of 24
-    blocks is the output of block 23, before any final norm.
+    blocks is the output of block 23, before any final norm. The tap "final" is the last block's output behind that norm
+    (UReader, DeepSeek-VL).
 
     Views may have any size: learned positions are interpolated where the model knows how.
 
@@ -39,7 +40,7 @@ class TransformersEncoder(Encoder):
         """A `transformers` config as plain data, with its ``model_type``."""
         weights: str | None = None
         """``zoo:NAME``, a directory or a hub name; random weights if absent."""
-        tap: int = -2
+        tap: int | Literal["final"] = -2
         cls: Literal["drop", "keep", "none"] = "drop"
         """What to do with a leading CLS feature: drop it (and registers, if there are any), keep it, or "none" if the
         model has none."""
@@ -62,12 +63,12 @@ class TransformersEncoder(Encoder):
             data = self.to_dict()
             if self.weights is None:
                 return data
-            settings = _tower(architecture(self.architecture, self.weights, where="model.encoder"))
+            settings = tower_of(architecture(self.architecture, self.weights, where="model.encoder"))
             return data | {"architecture": plain_architecture(settings), "weights": None}
 
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
-        settings = _tower(architecture(config.architecture, config.weights, where="model.encoder"))
+        settings = tower_of(architecture(config.architecture, config.weights, where="model.encoder"))
         if load_weights and config.weights is not None:
             source = locate(config.weights, where="model.encoder.weights")
             self.model = AutoModel.from_pretrained(source, config=settings, dtype=torch.float32)
@@ -83,7 +84,8 @@ class TransformersEncoder(Encoder):
         self._grids: dict[Size, Grid] = {}
         shapes = self.shapes_of(_own_size(settings)) if self.hierarchical else ()
         states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
-        if not -states <= config.tap < states:
+        self.tap = -1 if config.tap == "final" else config.tap
+        if not -states <= self.tap < states:
             raise BadInput(
                 "model.encoder.tap",
                 expected=f"an index into {states} hidden states"
@@ -91,17 +93,18 @@ class TransformersEncoder(Encoder):
                 found=str(config.tap),
                 remedy=f"choose one between {-states} and {states - 1}",
             )
-        self.width = shapes[config.tap][2] if self.hierarchical else settings.hidden_size
+        self.width = shapes[self.tap][2] if self.hierarchical else settings.hidden_size
         self.expert = attach(config.expert, self.model, inside="encoder")
 
     def patches(self, size: Size) -> Grid:
         """(rows, columns) of what it reads of a view of that size, without a CLS feature."""
         if size not in self._grids:
             if self.hierarchical:
-                self._grids[size] = self.shapes_of(size)[self.config.tap][:2]
+                self._grids[size] = self.shapes_of(size)[self.tap][:2]
             else:
                 patch = self.model.config.patch_size
-                self._grids[size] = size[1] // patch, size[0] // patch
+                height, width = (patch, patch) if isinstance(patch, int) else patch
+                self._grids[size] = size[1] // height, size[0] // width
         return self._grids[size]
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
@@ -125,15 +128,18 @@ class TransformersEncoder(Encoder):
     def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
         """All hidden states [N, T, C], maps row by row, and last the final output after the norm."""
         output = self._run(self.model, pixels_NCHW)
+        return tuple(_rows(hidden) for hidden in (*output.hidden_states, self._final(output)))
+
+    def _final(self, output: ModelOutput) -> Tensor:
+        """The last block's output behind the model's final norm."""
         last = output.last_hidden_state
         # CLIP's final norm is for the feature that it pools: its last hidden state has not been through it.
         norm = getattr(getattr(self.model, "vision_model", self.model), "post_layernorm", None)
-        if norm is not None and last is output.hidden_states[-1]:
-            last = norm(last)
-        return tuple(_rows(hidden) for hidden in (*output.hidden_states, last))
+        return norm(last) if norm is not None and last is output.hidden_states[-1] else last
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
-        hidden = _rows(self._run(self.model, pixels_NCHW).hidden_states[self.config.tap])
+        output = self._run(self.model, pixels_NCHW)
+        hidden = _rows(self._final(output) if self.config.tap == "final" else output.hidden_states[self.tap])
         if self.config.scale != 1:
             hidden = hidden / self.config.scale
         if self.config.cls != "drop":
@@ -142,8 +148,8 @@ class TransformersEncoder(Encoder):
         return hidden[:, -rows * columns :]
 
 
-def _tower(settings: PretrainedConfig) -> PretrainedConfig:
-    """The config of the vision tower; composite ones (CLIPConfig, SiglipConfig) hold it as vision_config."""
+def tower_of(settings: PretrainedConfig) -> PretrainedConfig:
+    """The config of the vision tower; composite ones (CLIPConfig, SiglipConfig, SamConfig) hold it as vision_config."""
     return getattr(settings, "vision_config", settings)
 
 

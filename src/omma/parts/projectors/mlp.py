@@ -1,4 +1,7 @@
-"""An MLP: Linear(C, H), then (depth - 1) times an activation and Linear(H, H) (LLaVA-1.5, arXiv 2310.03744, section 3)."""
+"""An MLP: Linear(C, H), then (depth - 1) times an activation and Linear(H, H) (LLaVA-1.5, arXiv 2310.03744, section 3).
+
+Behind two encoders the first layer may be wider than the rest (Prismatic, arXiv 2402.07865, section 4.2).
+"""
 
 from __future__ import annotations
 
@@ -17,13 +20,17 @@ class MLP(Projector):
         activation: str = "gelu"
         """An activation's name in `transformers` ("gelu" is the exact one)."""
         bias: bool = True
+        first_width: int | None = Field(default=None, ge=1)
+        """Channels that the first layer makes; the language model's if absent (Prismatic: four times the encoders')."""
 
     def __init__(self, config: Config, *, d_in: int, d_out: int, marks: tuple[str, ...] = ()) -> None:
         super().__init__(config)
         self.marks = new_marks(marks, d_out)
-        layers: list[nn.Module] = [nn.Linear(d_in, d_out, bias=config.bias)]
+        width = config.first_width or d_out
+        layers: list[nn.Module] = [nn.Linear(d_in, width, bias=config.bias)]
         for _ in range(config.depth - 1):
-            layers += [ACT2FN[config.activation], nn.Linear(d_out, d_out, bias=config.bias)]
+            layers += [ACT2FN[config.activation], nn.Linear(width, d_out, bias=config.bias)]
+            width = d_out
         self.layers = nn.Sequential(*layers)
 
     def forward(self, features_NTC: Tensor) -> Tensor:

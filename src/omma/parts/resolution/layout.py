@@ -31,12 +31,14 @@ class MapTokens:
     Attributes:
         views: row by row; all rows are equally long.
         row_end: name of the mark behind every row of tokens, if there is one.
+        row_text: text behind every row instead.
         content: size of a picture that was fitted and centred on the canvas: rows or columns of tokens beside it are
             left out (LLaVA-NeXT's "unpad").
     """
 
     views: tuple[tuple[int, ...], ...]
     row_end: str | None = None
+    row_text: str | None = None
     content: Size | None = None
 
 
@@ -49,7 +51,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Layout item: words between views, as the tokenizer writes them (LLaVA-UHD's commas and newlines)."""
+    """Layout item: words between views, as the tokenizer writes them (LLaVA-UHD's commas and newlines). What it has as one
+    token is that token."""
 
     text: str
 
@@ -100,21 +103,27 @@ def arrange(
     starts = np.cumsum([0] + [rows * columns for rows, columns in grids])
     pieces: list[np.ndarray] = []
     runs: list[int | str] = []
-    for item in layout:
-        if isinstance(item, Text):
-            runs.append(item.text)
-            continue
-        if isinstance(item, ViewTokens):
-            piece = np.arange(starts[item.view], starts[item.view + 1])
-        elif isinstance(item, Mark):
-            piece = np.array([_mark(item.name, marks)])
-        else:
-            piece = _map(item, grids, starts, marks)
+
+    def enter(piece: np.ndarray) -> None:
         pieces.append(piece)
         if runs and isinstance(runs[-1], int):
             runs[-1] += len(piece)
         else:
             runs.append(len(piece))
+
+    for item in layout:
+        if isinstance(item, Text):
+            runs.append(item.text)
+        elif isinstance(item, ViewTokens):
+            enter(np.arange(starts[item.view], starts[item.view + 1]))
+        elif isinstance(item, Mark):
+            enter(np.array([_mark(item.name, marks)]))
+        elif item.row_text is None:
+            enter(_map(item, grids, starts, marks).flatten())
+        else:
+            for row in _map(item, grids, starts, marks):
+                enter(row)
+                runs.append(item.row_text)
     index = np.concatenate(pieces).astype(np.int64) if pieces else np.zeros(0, np.int64)
     return Arrangement(index, tuple(runs), int(starts[-1]))
 
@@ -126,6 +135,7 @@ def _mark(name: str, marks: tuple[str, ...]) -> int:
 
 
 def _map(item: MapTokens, grids: list[Grid], starts: np.ndarray, marks: tuple[str, ...]) -> np.ndarray:
+    """Tokens and the marks behind them, [rows, columns]."""
     found = {grids[view] for row in item.views for view in row}
     if len(found) != 1:
         raise ValueError(f"a map of views needs equal grids, these have {sorted(found)}")
@@ -139,7 +149,7 @@ def _map(item: MapTokens, grids: list[Grid], starts: np.ndarray, marks: tuple[st
     if item.row_end is not None:
         ends = np.full((len(tokens), 1), _mark(item.row_end, marks))
         tokens = np.concatenate([tokens, ends], axis=1)
-    return tokens.flatten()
+    return tokens
 
 
 def content_of(rows: int, columns: int, content: Size) -> tuple[slice, slice]:

@@ -1,4 +1,4 @@
-"""The picture as it is, made smaller only if it must be, in patches with a mark behind each row (Fuyu).
+"""The picture as it is, made smaller only if it must be, in patches with a line break behind each row (Fuyu).
 
 Fuyu-8B: "Fuyu-8B: a multimodal architecture for AI agents" (2023), and its processor in transformers.
 """
@@ -17,13 +17,13 @@ PADDING = (1, 1, 1)
 
 @RESOLUTIONS.register("native")
 class Native(Resolution):
-    marks = ("newline",)
-
     class Config(PartConfig):
         """At most (width, height) pixels, padded on the right and below to multiples of ``patch``."""
 
         most: tuple[PositiveInt, PositiveInt] = (1920, 1080)
         patch: int = Field(gt=0)
+        newline: str = Field(default="\n", min_length=1)
+        """Text behind each row. Fuyu's tokenizer has a token for it, ``|NEWLINE|``."""
 
     def plan(self, width: int, height: int) -> Plan:
         whole, (most_width, most_height), patch = checked(width, height), self.config.most, self.config.patch
@@ -36,5 +36,5 @@ class Native(Resolution):
             (width, height),
             (Canvas(whole, content, size, fill=PADDING),),
             (View(0, (0, 0, *size)),),
-            (MapTokens(((0,),), row_end="newline"),),
+            (MapTokens(((0,),), row_text=self.config.newline),),
         )

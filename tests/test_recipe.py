@@ -1,0 +1,46 @@
+"""How recipes are put together: what a file takes over from its base, and what it does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from omma.errors import BadInput
+from omma.recipe import Recipe, load_recipe
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def mine(folder: Path, text: str, size: str = "debug") -> Recipe:
+    return load_recipe(write(folder, "mine", f"base: llava-1.5\nname: mine\n{text}"), size)
+
+
+def test_an_architecture_of_another_family_replaces_the_old_one_whole(tmp_path: Path) -> None:
+    text = "sizes: {debug: {model: {encoder: {architecture: {model_type: vit, image_size: 32, patch_size: 8}}}}}"
+    recipe = mine(tmp_path, text)
+    encoder = recipe.model.encoder
+    assert encoder.architecture == {"model_type": "vit", "image_size": 32, "patch_size": 8}
+    assert encoder.tap == -2, "what is beside it stays"
+    text = "sizes: {debug: {model: {encoder: {architecture: {model_type: clip_vision_model, patch_size: 4}}}}}"
+    merged = mine(tmp_path, text).model.encoder.architecture
+    assert merged["patch_size"] == 4 and merged["hidden_size"] == 32, "of the same family it merges"
+
+
+@pytest.mark.parametrize("size", ["debug", "small", "paper"])
+def test_a_stage_that_is_null_is_left_out_in_all_sizes(tmp_path: Path, size: str) -> None:
+    assert list(load_recipe("llava-1.5", size).stages) == ["align", "instruct"]
+    assert list(mine(tmp_path, "stages: {align: null}", size).stages) == ["instruct"]
+    below = write(tmp_path, "below", "base: llava-1.5\nname: below\nstages: {align: null}")
+    above = write(tmp_path, "above", f"base: {below}\nname: above\nseed: 7")
+    recipe = load_recipe(above, size)
+    assert list(recipe.stages) == ["instruct"] and recipe.seed == 7
+
+
+def test_a_stage_cannot_be_left_out_on_the_command_line() -> None:
+    with pytest.raises(BadInput, match=r"stages\.align"):
+        load_recipe("llava-1.5", "debug", ["stages.align=null"])
