@@ -1,0 +1,9 @@
+"""The architectures of `transformers` that omma reads and writes."""
+
+from __future__ import annotations
+
+from omma.model.interop.architecture import Architecture
+from omma.model.interop.llava import Llava, LlavaNext
+
+ARCHITECTURES: dict[str, Architecture] = {kind.model_type: kind for kind in (Llava(), LlavaNext())}
+"""By ``model_type``; a model is exported as the first that can hold it."""
