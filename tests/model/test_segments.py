@@ -44,6 +44,17 @@ def test_text_between_views_is_tokenized_as_within_a_line(llama_like: PreTrained
     assert (rendered.labels[start : start + length] == IGNORE).all()
 
 
+def test_a_token_by_its_name_between_views_is_that_token(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    renderer = Renderer(any_tokenizer, TEMPLATES["vicuna-v1"], runs_of=lambda size: ("<|im_start|>", 2, "<|im_end|>"))
+    said = user(PICTURE, "<|im_start|>")
+    rendered = renderer.render(Sample("s", (said, assistant("a"))))
+    start, length = rendered.image_spans[0]
+    image, (opening, closing) = renderer.image_token_id, any_tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+    assert rendered.input_ids[start : start + length].tolist() == [opening, image, image, closing]
+    # Said by somebody, the same characters are no token.
+    assert (rendered.input_ids == opening).sum() == 1
+
+
 def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """What LLaVA's reference does: tokenize between the sentinels, drop repeated begin-of-sequence tokens, splice."""
     image, bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id

@@ -76,7 +76,7 @@ class Renderer:
         self.system = system
         self.runs_of = runs_of
         self.max_length = max_length
-        vocabulary = tokenizer.get_vocab()
+        self._vocabulary = vocabulary = tokenizer.get_vocab()
         needed = [*template.special_tokens, image_token, *([tokenizer.eos_token] if template.needs_eos else [])]
         for token in needed:
             if token is None or token not in vocabulary:
@@ -175,8 +175,11 @@ class Renderer:
         return ids
 
     def _between(self, text: str) -> list[int]:
-        """Ids of a separator, as it is tokenized within a line: without what a tokenizer puts before a text's start."""
+        """Ids of a separator: the token of that name, or what it is within a line, without what a tokenizer puts before a
+        text's start."""
         known = self._separators.get(text)
+        if known is None and text in self._vocabulary:
+            known = self._separators[text] = [self._vocabulary[text]]
         if known is None:
             before = self._tokenizer.encode("a", add_special_tokens=False).ids
             known = self._tokenizer.encode(f"a{text}", add_special_tokens=False).ids[len(before) :]

@@ -128,3 +128,21 @@ def test_the_final_output_is_behind_the_norm() -> None:
     assert torch.allclose(last[:, 0], built.model(pixels).pooler_output, atol=1e-6)
     siglip = encoder(SIGLIP, cls="none")
     assert torch.equal(siglip.hidden_states(pixels)[-1], siglip.model(pixels).last_hidden_state)
+
+
+@torch.no_grad()
+def test_the_output_is_what_the_model_returns() -> None:
+    pixels = torch.randn(2, 3, 32, 32)
+    built = encoder(SIGLIP, cls="none", tap="output")
+    torch.testing.assert_close(built(pixels), built.model(pixels).last_hidden_state)
+    before = encoder(SIGLIP, cls="none", tap=-1)(pixels)
+    torch.testing.assert_close(built(pixels), built.model.post_layernorm(before))
+    assert (built(pixels) - before).abs().max() > 1e-3
+
+
+@torch.no_grad()
+def test_sizes_given_as_height_and_width() -> None:
+    architecture = {"model_type": "internvl_vision", "image_size": [32, 32], "patch_size": [8, 8], **FLAT}
+    built = encoder(architecture, tap="output")
+    assert built.grid((40, 24)) == (3, 5)
+    assert built(torch.randn(1, 3, 24, 40)).shape == (1, 15, 32)

@@ -12,6 +12,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import (
 from omma.errors import BadInput
 from omma.parts.resolution.base import Size, cut
 from omma.parts.resolution.closest_aspect import closest_grid
+from omma.parts.resolution.layout import arrange
 from parts.resolution.planning import SIZES, noise, pixels, planner, random_sizes, tokens
 
 TILE = (16, 16)
@@ -97,3 +98,11 @@ def test_a_single_tile_is_the_whole_picture() -> None:
 def test_fewest_and_most_tiles_in_order() -> None:
     with pytest.raises(BadInput, match="min_tiles of at most max_tiles, 7 is more than 6"):
         planner("closest-aspect", size=448, min_tiles=7, max_tiles=6)
+
+
+def test_a_frame_stands_around_all_tiles() -> None:
+    framed = planner("closest-aspect", size=448, frame=("<img>", "</img>"))
+    plan = framed.plan(640, 480)
+    runs = arrange(plan.layout, len(plan.views), lambda view: (16, 16), framed.marks).runs
+    assert runs == ("<img>", 13 * 256, "</img>")
+    assert tokens(framed, (640, 480), (16, 16)) == 13 * 256

@@ -129,13 +129,20 @@ def _fitting(saved: Saved) -> tuple[Architecture, Any]:
     """
     misfits: list[tuple[int, BadInput]] = []
     for kind in ARCHITECTURES.values():
-        fits = [saved.parts[slot].type in types for slot, types in kind.holds.items()]
         try:
             _check_parts(kind, saved)
             return kind, kind.settings(saved)
         except BadInput as error:
-            misfits.append((sum(fits), error))
+            misfits.append((_held(kind, saved), error))
     raise max(misfits, key=lambda misfit: misfit[0])[1]
+
+
+def _held(kind: Architecture, saved: Saved) -> int:
+    """How many of a model's parts are of a type that an architecture can hold; its tower's own type counts, too."""
+    tower = getattr(saved.parts["encoder"], "architecture", None) or {}
+    return sum(saved.parts[slot].type in types for slot, types in kind.holds.items()) + (
+        tower.get("model_type") in kind.vision_types
+    )
 
 
 def _check_parts(kind: Architecture, saved: Saved) -> None:

@@ -23,10 +23,11 @@ from omma.parts.weights import architecture, locate, plain_architecture
 
 @ENCODERS.register("transformers")
 class TransformersEncoder(Encoder):
-    """A vision tower from `transformers`, read at ``hidden_states[tap]``.
+    """A vision tower from `transformers`, read at ``hidden_states[tap]`` or at its output.
 
     ``hidden_states`` counts from the embeddings: index 0 is their output, index k the output of block k, so -2 of 24
-    blocks is the output of block 23, before any final norm.
+    blocks is the output of block 23, before any final norm. "output" is the last hidden state that the model returns: behind
+    the final norm in those that normalise it (SigLIP, BLIP-2, DINOv2), the same as -1 in the others.
 
     Views may have any size: learned positions are interpolated where the model knows how.
 
@@ -39,7 +40,8 @@ class TransformersEncoder(Encoder):
         """A `transformers` config as plain data, with its ``model_type``."""
         weights: str | None = None
         """``zoo:NAME``, a directory or a hub name; random weights if absent."""
-        tap: int = -2
+        tap: int | Literal["output"] = -2
+        """Which hidden state is read, or "output" for what the model returns in the end."""
         cls: Literal["drop", "keep", "none"] = "drop"
         """What to do with a leading CLS feature: drop it (and registers, if there are any), keep it, or "none" if the
         model has none."""
@@ -83,7 +85,9 @@ class TransformersEncoder(Encoder):
         self._grids: dict[Size, Grid] = {}
         shapes = self.shapes_of(_own_size(settings)) if self.hierarchical else ()
         states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
-        if not -states <= config.tap < states:
+        # The output of a hierarchical model has the shape of its last hidden state.
+        self._tap = -1 if config.tap == "output" else config.tap
+        if not -states <= self._tap < states:
             raise BadInput(
                 "model.encoder.tap",
                 expected=f"an index into {states} hidden states"
@@ -91,17 +95,17 @@ class TransformersEncoder(Encoder):
                 found=str(config.tap),
                 remedy=f"choose one between {-states} and {states - 1}",
             )
-        self.width = shapes[config.tap][2] if self.hierarchical else settings.hidden_size
+        self.width = shapes[self._tap][2] if self.hierarchical else settings.hidden_size
         self.expert = attach(config.expert, self.model, inside="encoder")
 
     def patches(self, size: Size) -> Grid:
         """(rows, columns) of what it reads of a view of that size, without a CLS feature."""
         if size not in self._grids:
             if self.hierarchical:
-                self._grids[size] = self.shapes_of(size)[self.config.tap][:2]
+                self._grids[size] = self.shapes_of(size)[self._tap][:2]
             else:
-                patch = self.model.config.patch_size
-                self._grids[size] = size[1] // patch, size[0] // patch
+                height, width = _pair(self.model.config.patch_size)
+                self._grids[size] = size[1] // height, size[0] // width
         return self._grids[size]
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
@@ -133,7 +137,9 @@ class TransformersEncoder(Encoder):
         return tuple(_rows(hidden) for hidden in (*output.hidden_states, last))
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
-        hidden = _rows(self._run(self.model, pixels_NCHW).hidden_states[self.config.tap])
+        output = self._run(self.model, pixels_NCHW)
+        tapped = output.last_hidden_state if self.config.tap == "output" else output.hidden_states[self.config.tap]
+        hidden = _rows(tapped)
         if self.config.scale != 1:
             hidden = hidden / self.config.scale
         if self.config.cls != "drop":
@@ -149,8 +155,13 @@ def _tower(settings: PretrainedConfig) -> PretrainedConfig:
 
 def _own_size(settings: Any) -> Size:
     """The picture size (width, height) that a config names, or a usual one if it names none."""
-    side = getattr(settings, "image_size", None) or 224
-    return (side, side) if isinstance(side, int) else (side[1], side[0])
+    height, width = _pair(getattr(settings, "image_size", None) or 224)
+    return width, height
+
+
+def _pair(size: Any) -> tuple[int, int]:
+    """(height, width) of a config's size, which is one number for squares."""
+    return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _extent(hidden: Tensor, size: Size) -> tuple[int, int, int]:

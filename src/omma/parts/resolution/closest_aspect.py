@@ -1,6 +1,7 @@
 """The grid of tiles whose shape is closest to the picture's, and a thumbnail behind them (InternVL 1.5).
 
-InternVL 1.5: arXiv 2404.16821, section 3.3. The picture is stretched to the grid, so nothing is padded.
+InternVL 1.5: arXiv 2404.16821, section 3.3. The picture is stretched to the grid, so nothing is padded. The released models
+have the tokens of a picture between the special tokens ``<img>`` and ``</img>``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from omma.parts.resolution.base import (
     checked,
     grid_of_views,
 )
+from omma.parts.resolution.layout import Text
 
 
 @RESOLUTIONS.register("closest-aspect")
@@ -32,6 +34,8 @@ class ClosestAspect(Resolution):
         min_tiles: int = Field(1, gt=0)
         max_tiles: int = Field(12, gt=0)
         thumbnail: bool = True
+        frame: tuple[str, str] | None = None
+        """What stands before and behind the tiles, as text; a text that is one token of the tokenizer's becomes that token."""
 
         @model_validator(mode="after")
         def _ordered(self) -> ClosestAspect.Config:
@@ -51,7 +55,11 @@ class ClosestAspect(Resolution):
         elif config.thumbnail:
             canvases += (Canvas(whole, square, square),)
             views += (View(1, (0, 0, *square)),)
-        return Plan((width, height), canvases, views, tuple(ViewTokens(view) for view in range(len(views))))
+        tiles = tuple(ViewTokens(view) for view in range(len(views)))
+        if config.frame is None:
+            return Plan((width, height), canvases, views, tiles)
+        opening, closing = (Text(text) for text in config.frame)
+        return Plan((width, height), canvases, views, (opening, *tiles, closing))
 
 
 def closest_grid(width: int, height: int, size: int, min_tiles: int, max_tiles: int) -> Size:
