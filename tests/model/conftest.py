@@ -42,7 +42,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
-    special = ["<pad>", "</s>", "<image>", "<|im_start|>", "<|im_end|>"]
+    special = ["<pad>", "</s>", "<image>", "<|im_start|>", "<|im_end|>", "<0x04>"]
     trainer = trainers.BpeTrainer(
         vocab_size=420,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
@@ -54,19 +54,19 @@ def _byte_level() -> PreTrainedTokenizerFast:
         tokenizer_object=tokenizer,
         eos_token="</s>",
         pad_token="<pad>",
-        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>", "<0x04>"],
     )
 
 
 def _llama_like() -> PreTrainedTokenizerFast:
     """Spaces as "▁", byte fallback, a begin-of-sequence token: as Llama's and Mistral's."""
-    special = ["<unk>", "<s>", "</s>", "<image>", "<pad>", "<|im_start|>", "<|im_end|>"]
+    special = ["<unk>", "<s>", "</s>", "<image>", "<pad>", "<|im_start|>", "<|im_end|>", "<0x04>"]
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     # Pieces never cross a word boundary in training; at run time there is no pre-tokenizer, as in the originals.
     tokenizer.pre_tokenizer = pre_tokenizers.Split("▁", "merged_with_next")
     trainer = trainers.BpeTrainer(
-        vocab_size=460, special_tokens=special + [f"<0x{i:02X}>" for i in range(256)], show_progress=False
+        vocab_size=460, special_tokens=special + [f"<0x{i:02X}>" for i in range(256) if i != 4], show_progress=False
     )
     tokenizer.train_from_iterator(_TEXTS, trainer)
     data = json.loads(tokenizer.to_str())
@@ -90,7 +90,7 @@ def _llama_like() -> PreTrainedTokenizerFast:
         eos_token="</s>",
         unk_token="<unk>",
         pad_token="<pad>",
-        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>"],
+        additional_special_tokens=["<image>", "<|im_start|>", "<|im_end|>", "<0x04>"],
     )
 
 
@@ -174,6 +174,7 @@ def toy_model(
         resolution: str | dict[str, Any] = "pad-square",
         projector: dict[str, Any] | None = None,
         encoder: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
         image_token: str = "<image>",
         cls: str | None = None,
         scale: float = 1.0,
@@ -193,7 +194,8 @@ def toy_model(
                 "normalization": "clip" if vision == "clip" else "half",
             },
             projector=projector or {"type": "mlp"},
-            backbone={"type": "transformers", "architecture": {**decoder.to_diff_dict(), "model_type": text}},
+            backbone=backbone
+            or {"type": "transformers", "architecture": {**decoder.to_diff_dict(), "model_type": text}},
             image_token_id=tokenizer.convert_tokens_to_ids(image_token),
             **changes,
         )

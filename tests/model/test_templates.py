@@ -39,6 +39,7 @@ CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))
             "<|im_start|>user\nq2<|im_end|>\n<|im_start|>assistant\na2<|im_end|>\n",
         ),
         ("plain", "<image>a1\na2\n"),
+        ("fuyu", "S<image>\nq1<0x04>a1</s>q2<0x04>a2</s>"),
     ],
 )
 def test_complete_conversations(name: str, expected: str) -> None:
@@ -52,6 +53,7 @@ def test_complete_conversations(name: str, expected: str) -> None:
         ("vicuna-v0", " a1### a2###"),
         ("chatml", "a1<|im_end|>a2<|im_end|>"),
         ("plain", "a1\na2\n"),
+        ("fuyu", "a1</s>a2</s>"),
     ],
 )
 def test_answers_and_what_ends_them_are_learned(name: str, learned: str) -> None:
@@ -84,7 +86,7 @@ def test_boxes_are_refused_in_one_sentence() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*chatml, plain"):
+    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*chatml, fuyu, plain"):
         template_named("vicuna")
 
 

@@ -89,6 +89,8 @@ class Renderer:
         self.image_token_id: int = vocabulary[image_token]
         self.eos: str = tokenizer.eos_token or ""
         self._bos = _automatic_bos(tokenizer)
+        # Behind pictures the formats that want it so write it themselves, whatever the tokenizer would do.
+        self._bos_behind = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         self._separators: dict[str, list[int]] = {}
         self._tokenizer, self._secret = _guarded(tokenizer, {token for token in needed if token})
         self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self._secret, key=len, reverse=True)))
@@ -118,13 +120,17 @@ class Renderer:
 
     def render_pieces(self, pieces: Iterable[Piece | ImageSource], *, max_length: int | None = None) -> Rendered:
         """Ids and labels of text pieces and pictures, whatever wrote them."""
-        ids: list[int] = list(self._bos)
+        begun = not self.template.picture_before_bos
+        ids: list[int] = list(self._bos) if begun else []
         learned: list[bool] = [False] * len(ids)
         spans: list[tuple[int, int]] = []
         texts: list[str] = []
         flags: list[bytes] = []
         for piece in pieces:
             if isinstance(piece, Piece):
+                if not begun and piece.text:
+                    self._begin(ids, learned)
+                    begun = True
                 text = self._structural(piece.text) if piece.structural else piece.text
                 texts.append(text)
                 flags.append((b"\1" if piece.learn else b"\0") * len(text))
@@ -134,6 +140,8 @@ class Renderer:
             spans.append((len(ids), len(shown)))
             ids += shown
             learned += [False] * len(shown)
+        if not begun:
+            self._begin(ids, learned)
         self._flush(texts, flags, ids, learned)
         if max_length is not None and len(ids) > max_length:
             needed = sum(spans[-1]) if spans else 0
@@ -148,6 +156,12 @@ class Renderer:
         input_ids = np.array(ids, dtype=np.int64)
         labels = np.where(np.array(learned, dtype=bool), input_ids, IGNORE)
         return Rendered(input_ids, labels, tuple(spans))
+
+    def _begin(self, ids: list[int], learned: list[bool]) -> None:
+        """Writes the begin-of-sequence token, behind pictures if there are some already."""
+        bos = self._bos_behind if ids else self._bos
+        ids += bos
+        learned += [False] * len(bos)
 
     def _flush(self, texts: list[str], flags: list[bytes], ids: list[int], learned: list[bool]) -> None:
         """Tokenizes the text gathered since the last picture."""

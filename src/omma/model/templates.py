@@ -3,7 +3,8 @@
 A `Template` frames every turn by its role and flags which text the loss covers. The renderer reads its `pieces`; other
 programs read the same format as a Jinja chat template (`Template.jinja`). Both give the same text.
 
-Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training.
+Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; the processor
+of Fuyu-8B (2023) for its own, whose "<0x04>" begins an answer.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Template:
         special_tokens: what the frames hold that must be single tokens of the tokenizer (besides end of sequence).
         user_words: whether what the user says is shown; pictures always are.
         picture_line: whether a line break follows a picture that something else in its turn follows.
+        picture_before_bos: whether the pictures that a conversation begins with stand before the begin-of-sequence token.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Template:
     special_tokens: tuple[str, ...] = ()
     user_words: bool = True
     picture_line: bool = True
+    picture_before_bos: bool = False
 
     @property
     def needs_eos(self) -> bool:
@@ -271,6 +274,15 @@ TEMPLATES: dict[str, Template] = {
             assistant=Frame(end="\n"),
             user_words=False,
             picture_line=False,
+        ),
+        Template(
+            "fuyu",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(opening="<0x04>", end=None),
+            special_tokens=("<0x04>",),
+            picture_line=False,
+            picture_before_bos=True,
         ),
     )
 }

@@ -145,7 +145,7 @@ def cutting_of(resolution: Resolution, parts: Mapping[str, nn.Module], size: Siz
     everything = (_piece(item, grids, resolution.marks) for item in plan.layout)
     # A view whose features are joined to those of another is listed, but nothing of it stands in the sequence.
     pieces = tuple(piece for piece in everything if piece.tokens or piece.kind == "text")
-    texts = sum(piece.kind == "text" for piece in pieces)
+    texts = sum(isinstance(run, str) for run in arrangement.runs)
     cost = cost_of(parts, plan, len(arrangement), texts)
     return Cutting(plan, arrangement, _views(plan, arrangement, grids), pieces, texts, cost)
 
@@ -189,7 +189,7 @@ def _piece(item: LayoutItem, grids: list[Grid], marks: tuple[str, ...]) -> Piece
     kept = _kept(item, rows, columns)
     grid = (kept[3] - kept[1], kept[2] - kept[0])
     numbers = tuple(tuple(view + 1 for view in row) for row in item.views)
-    return Piece("map", tokens, numbers, grid, kept, ends, item.row_end or "")
+    return Piece("map", tokens, numbers, grid, kept, ends, item.row_end or item.row_text or "")
 
 
 def _kept(item: MapTokens, rows: int, columns: int) -> Rectangle:

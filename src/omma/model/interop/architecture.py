@@ -124,6 +124,7 @@ class Architecture(ABC):
         vectors: common names of weights that are [1, H] here and [H] there.
         readers: common names of the weights that multiply the encoder's features: they take over its scale.
         template: the chat format of checkpoints that bring none.
+        chats: whether its processor has a chat template.
     """
 
     config_class: ClassVar[type[PreTrainedConfig]]
@@ -134,6 +135,7 @@ class Architecture(ABC):
     vectors: ClassVar[frozenset[str]] = frozenset()
     readers: ClassVar[frozenset[str]] = frozenset()
     template: ClassVar[str] = "vicuna-v1"
+    chats: ClassVar[bool] = True
 
     @property
     def model_type(self) -> str:

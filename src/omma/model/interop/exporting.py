@@ -176,7 +176,8 @@ def _write_processor(target: Path, kind: Architecture, saved: Saved, settings: A
         path.write_text(json.dumps(read_json(path) | named, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     for name, content in (("processor_config.json", data), ("preprocessor_config.json", data["image_processor"])):
         (target / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    (target / "chat_template.jinja").write_text(str(saved.processor.chat_template), encoding="utf-8")
+    if kind.chats:
+        (target / "chat_template.jinja").write_text(str(saved.processor.chat_template), encoding="utf-8")
 
 
 def _generation(source: Path, settings: Any, new_ids: list[int]) -> GenerationConfig:

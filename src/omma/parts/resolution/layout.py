@@ -31,6 +31,7 @@ class MapTokens:
     Attributes:
         views: row by row; all rows are equally long.
         row_end: name of the mark behind every row of tokens, if there is one.
+        row_text: text behind every row of tokens, if there is some.
         content: size of a picture that was fitted and centred on the canvas: rows or columns of tokens beside it are
             left out (LLaVA-NeXT's "unpad").
     """
@@ -38,6 +39,7 @@ class MapTokens:
     views: tuple[tuple[int, ...], ...]
     row_end: str | None = None
     content: Size | None = None
+    row_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,12 @@ def arrange(
         elif isinstance(item, Mark):
             piece = np.array([_mark(item.name, marks)])
         else:
-            piece = _map(item, grids, starts, marks)
+            rows = _map(item, grids, starts, marks)
+            piece = rows.flatten()
+            if item.row_text is not None:
+                pieces.append(piece)
+                runs += [rows.shape[1], item.row_text] * len(rows)
+                continue
         pieces.append(piece)
         if runs and isinstance(runs[-1], int):
             runs[-1] += len(piece)
@@ -126,6 +133,7 @@ def _mark(name: str, marks: tuple[str, ...]) -> int:
 
 
 def _map(item: MapTokens, grids: list[Grid], starts: np.ndarray, marks: tuple[str, ...]) -> np.ndarray:
+    """The rows of a map, each with its mark."""
     found = {grids[view] for row in item.views for view in row}
     if len(found) != 1:
         raise ValueError(f"a map of views needs equal grids, these have {sorted(found)}")
@@ -139,7 +147,7 @@ def _map(item: MapTokens, grids: list[Grid], starts: np.ndarray, marks: tuple[st
     if item.row_end is not None:
         ends = np.full((len(tokens), 1), _mark(item.row_end, marks))
         tokens = np.concatenate([tokens, ends], axis=1)
-    return tokens.flatten()
+    return tokens
 
 
 def content_of(rows: int, columns: int, content: Size) -> tuple[slice, slice]:

@@ -1,10 +1,11 @@
-"""The picture as it is, made smaller only if it must be, in patches with a mark behind each row (Fuyu).
+"""The picture as it is, made smaller only if it must be, in patches with a newline behind each row (Fuyu).
 
 Fuyu-8B: "Fuyu-8B: a multimodal architecture for AI agents" (2023), and its processor in transformers.
 """
 
 from __future__ import annotations
 
+from PIL import Image
 from pydantic import Field, PositiveInt
 
 from omma.parts.base import PartConfig
@@ -24,6 +25,13 @@ class Native(Resolution):
 
         most: tuple[PositiveInt, PositiveInt] = (1920, 1080)
         patch: int = Field(gt=0)
+        row_text: str | None = None
+        """Text behind every row, a token of the tokenizer's by name (Fuyu-8B: ``|NEWLINE|``); a learned mark if absent."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        if config.row_text is not None:
+            self.marks = ()
 
     def plan(self, width: int, height: int) -> Plan:
         whole, (most_width, most_height), patch = checked(width, height), self.config.most, self.config.patch
@@ -34,7 +42,7 @@ class Native(Resolution):
         size = (-(-content[0] // patch) * patch, -(-content[1] // patch) * patch)
         return Plan(
             (width, height),
-            (Canvas(whole, content, size, fill=PADDING),),
+            (Canvas(whole, content, size, fill=PADDING, resample=Image.Resampling.BILINEAR),),
             (View(0, (0, 0, *size)),),
-            (MapTokens(((0,),), row_end="newline"),),
+            (MapTokens(((0,),), row_end="newline" if self.marks else None, row_text=self.config.row_text),),
         )
