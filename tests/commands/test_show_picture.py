@@ -20,6 +20,7 @@ from show.pages import Page
 PUBLISHED_640_480 = {
     "crop-square": 256,
     "pad-square": 576,
+    "fit-square": 576,
     "stretch-square": 256,
     "anyres": 2340,
     "closest-aspect": 13 * 256,
@@ -36,6 +37,7 @@ PUBLISHED_640_480 = {
 PARAMETERS = {
     "LLaVA 1.0": 7_045_793_792,
     "LLaVA-1.5": 7_062_902_784,
+    "DeepSeek-VL 1.3B": 1_962_640_384,
     "LLaVA-NeXT": 7_062_906_880,
     "Vary": 8_124_271_872,
     "LLaVA-UHD": 13_456_065_536,

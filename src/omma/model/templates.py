@@ -3,8 +3,8 @@
 A `Template` frames every turn by its role and flags which text the loss covers. The renderer reads its `pieces`; other
 programs read the same format as a Jinja chat template (`Template.jinja`). Both give the same text.
 
-Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; the processor
-of Fuyu-8B (2023) for its own, whose "<0x04>" begins an answer.
+Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training;
+DeepSeek-VL (arXiv 2403.05525) for its format, the processor of Fuyu-8B (2023) for its own, whose "<0x04>" begins an answer.
 """
 
 from __future__ import annotations
@@ -273,6 +273,13 @@ TEMPLATES: dict[str, Template] = {
             user=Frame(),
             assistant=Frame(end="\n"),
             user_words=False,
+            picture_line=False,
+        ),
+        Template(
+            "deepseek",
+            system=Frame(after="\n\n"),
+            user=Frame(opening="User: ", after="\n\n"),
+            assistant=Frame(opening="Assistant:", lead=" ", end=None),
             picture_line=False,
         ),
         Template(

@@ -95,6 +95,19 @@ SYSTEMS = (
         },
     ),
     System(
+        "DeepSeek-VL 1.3B",
+        "The whole picture in its own shape, its long side as long as the square, padded.",
+        "arXiv 2403.05525",
+        {
+            "resolution": {"type": "fit-square", "size": 384},
+            "encoder": _encoder(
+                "siglip_vision_model", (1024, 24, 16, 4096), 384, 16, tap="output", normalization="half"
+            ),
+            "projector": _MLP,
+            "backbone": _backbone((2048, 24, 16, 5632), 102400),
+        },
+    ),
+    System(
         "Qwen-VL",
         "The whole picture stretched to a square, and a resampler behind the encoder.",
         "arXiv 2308.12966",

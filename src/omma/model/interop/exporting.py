@@ -154,7 +154,9 @@ def _check_parts(kind: Architecture, saved: Saved) -> None:
         ("encoder", getattr(saved.parts["encoder"], "architecture", None), kind.vision_types),
         ("backbone", getattr(saved.parts["backbone"], "architecture", None), kind.text_types),
     ):
-        found = (architecture or {}).get("model_type")
+        if architecture is None:  # neither patches nor several towers have one
+            continue
+        found = architecture.get("model_type")
         if types and found not in types:
             raise saved.misfit(
                 field, expected=f"a model of type {_one_of(types)}, which {kind.name} can hold", found=repr(found)

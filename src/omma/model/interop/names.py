@@ -60,6 +60,7 @@ OMMA = Names(
     ("encoder.model.", "vision."),
     ("encoder.model.vision_model.", "vision."),
     ("encoder.", "encoder."),
+    ("encoder.encoders.1.model.vision_model.", "encoder.encoders.1.model."),
     ("projector.", "projector."),
     ("language_model.model.", "text."),
     ("language_model.lm_head.", "head."),

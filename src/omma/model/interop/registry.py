@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from omma.model.interop.architecture import Architecture
+from omma.model.interop.deepseek_vl import DeepseekVL
+from omma.model.interop.deepseek_vl_hybrid import DeepseekVLHybrid
 from omma.model.interop.fuyu import Fuyu
 from omma.model.interop.internvl import InternVL
 from omma.model.interop.llava import Llava, LlavaNext
 
-ARCHITECTURES: dict[str, Architecture] = {kind.model_type: kind for kind in (Llava(), LlavaNext(), InternVL(), Fuyu())}
+ARCHITECTURES: dict[str, Architecture] = {
+    kind.model_type: kind
+    for kind in (Llava(), LlavaNext(), InternVL(), Fuyu(), DeepseekVL(), DeepseekVLHybrid())
+}
 """By ``model_type``; a model is exported as the first that can hold it."""
