@@ -28,6 +28,7 @@ from transformers.models.deepseek_vl_hybrid.image_processing_pil_deepseek_vl_hyb
 )
 
 from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
@@ -292,3 +293,10 @@ def test_what_does_not_fit_is_named(
     _omma(toy_model, vision_config, tmp_path, hybrid=hybrid, **changes)
     with pytest.raises(BadInput, match=message):
         export_transformers(tmp_path / "omma", tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_damaged_checkpoints_are_refused(deepseek: MakeDeepseek, tmp_path: Path, hybrid: bool, damage: str) -> None:
+    _, directory = deepseek(hybrid=hybrid)
+    check_refused(directory, tmp_path / "omma", damage)

@@ -23,6 +23,7 @@ from transformers import (
 from transformers.models.fuyu.image_processing_pil_fuyu import FuyuImageProcessorPil
 
 from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
@@ -226,3 +227,9 @@ def test_what_does_not_fit_is_named(
     _omma(toy_model, speaking, tmp_path, **changes)
     with pytest.raises(BadInput, match=message):
         export_transformers(tmp_path / "omma", tmp_path / "out")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoints_are_refused(fuyu: MakeFuyu, tmp_path: Path, damage: str) -> None:
+    _, directory = fuyu()
+    check_refused(directory, tmp_path / "omma", damage)

@@ -22,6 +22,7 @@ from transformers import (
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
@@ -219,6 +220,7 @@ def test_the_published_size_maps_key_by_key() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"downsample_ratio": 5e-324}, r"downsample_ratio: expected one divided by a whole number, found 5e-324"),
         ({"downsample_ratio": 0.3}, r"downsample_ratio: expected one divided by a whole number, found 0.3"),
         ({"vision_feature_select_strategy": "full"}, r"vision_feature_select_strategy: expected 'default'"),
         ({"vision_feature_layer": [-2, -1]}, r"vision_feature_layer: expected one layer"),
@@ -256,3 +258,29 @@ def test_what_does_not_fit_is_named(
     with pytest.raises(BadInput, match=message):
         export_transformers(tmp_path / "omma", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoints_are_refused(internvl: MakeInternVL, tmp_path: Path, damage: str) -> None:
+    _, directory = internvl()
+    check_refused(directory, tmp_path / "omma", damage)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_patches": 10**9}, r"max_patches: expected at most 4096, found 1000000000"),
+        ({"min_patches": 7}, r"min_patches: expected at most max_patches, 6, found 7"),
+        ({"max_patches": 0}, r"max_patches: expected a positive number, found 0"),
+        ({"size": {"height": 35, "width": 35}}, r"vision_config.image_size to be the image processor's size, 35"),
+    ],
+    ids=str,
+)
+def test_image_processors_of_another_kind_are_refused(
+    internvl: MakeInternVL, tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    _, directory = internvl()
+    path = directory / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    with pytest.raises(BadInput, match=message):
+        import_transformers(directory, tmp_path / "omma")

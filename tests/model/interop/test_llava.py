@@ -15,12 +15,14 @@ from PIL import Image
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
+    LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
 
-from omma.model import OmmaForConditionalGeneration, OmmaProcessor
+from model.interop.agreement import every_key_maps
+from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
 from omma.model.templates import TEMPLATES
 
@@ -210,3 +212,18 @@ def test_half_precision_stays_half(llava: MakeLlava, tmp_path: Path) -> None:
     import_transformers(directory, tmp_path / "omma")
     again = AutoModelForImageTextToText.from_pretrained(tmp_path / "omma", dtype="auto")
     assert again.dtype == torch.bfloat16
+
+
+def test_the_published_size_maps_key_by_key() -> None:
+    """LLaVA-1.5 7B, whose vocabulary the hub's port has grown by 64 rows."""
+    settings = LlavaConfig(text_config={"model_type": "llama", "vocab_size": 32064})
+    config = OmmaConfig(
+        resolution={"type": "pad-square", "size": 336},
+        encoder={"type": "transformers", "architecture": settings.vision_config.to_diff_dict()},
+        projector={"type": "mlp"},
+        backbone={"type": "transformers", "architecture": settings.text_config.to_diff_dict()},
+    )
+    with torch.device("meta"):
+        model = OmmaForConditionalGeneration(config)
+    every_key_maps(settings, model)
+    assert sum(weight.numel() for weight in model.parameters()) == 7_062_902_784 + 2 * 64 * 4096

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration
 
+from model.interop.damages import edit, outside, tensors, truncate
 from omma.errors import BadInput
 from omma.model import OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
@@ -22,29 +21,8 @@ MakeLlava = Callable[..., tuple[LlavaForConditionalGeneration, Path]]
 PROJECTOR = "multi_modal_projector.linear_1.weight"
 
 
-def _edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
-def _tensors(directory: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    tensors = load_file(directory / "model.safetensors")
-    change(tensors)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
 def _pickled(directory: Path) -> None:
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
-
-
-def _outside(directory: Path) -> None:
-    index = {"weight_map": {"a": "../elsewhere.safetensors"}}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
 @pytest.mark.parametrize(
@@ -54,66 +32,66 @@ def _outside(directory: Path) -> None:
         (lambda d: (d / "config.json").write_text("{"), r"config.json: expected JSON"),
         (lambda d: (d / "config.json").write_text("[" * 100_000), r"config.json: expected JSON"),
         (lambda d: (d / "config.json").write_text("[]"), r"config.json: expected a JSON object"),
-        (lambda d: _edit(d / "config.json", lambda c: c.update(model_type="blip")), r"model_type: expected one of llava, llava_next"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(model_type="blip")), r"model_type: expected one of llava, llava_next"),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(model_type="gpt2")),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(model_type="gpt2")),
             r"text_config.model_type: expected one of llama, mistral, qwen2, qwen3, found 'gpt2'",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["vision_config"].update(model_type="dinov2")),
+            lambda d: edit(d / "config.json", lambda c: c["vision_config"].update(model_type="dinov2")),
             r"vision_config.model_type: expected one of clip_vision_model, siglip_vision_model",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(num_hidden_layers=10**9)),
-            r"expected as many layers as \d+ stored tensors can make, found 1000000003",
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(num_hidden_layers=10**9)),
+            r"expected as many layers as \d+ stored tensors can make, found 1000000000",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=96)),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=96)),
             r"expected the shape .* that config.json gives it",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=-1)),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=-1)),
             r"config.json",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(vision_feature_layer=[-2, -1])),
+            lambda d: edit(d / "config.json", lambda c: c.update(vision_feature_layer=[-2, -1])),
             r"vision_feature_layer: expected one layer",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(vision_feature_layer=9)),
+            lambda d: edit(d / "config.json", lambda c: c.update(vision_feature_layer=9)),
             r"tap: expected an index into 4 hidden states",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(quantization_config={"bits": 4})),
+            lambda d: edit(d / "config.json", lambda c: c.update(quantization_config={"bits": 4})),
             r"found quantized ones",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(image_token_index=10**6)),
+            lambda d: edit(d / "config.json", lambda c: c.update(image_token_index=10**6)),
             r"tokenizer.json: expected a token for the image token's id 1000000",
         ),
         (lambda d: (d / "model.safetensors").unlink(), r"expected model.safetensors or .*, found neither"),
         (_pickled, r"found pytorch_model.bin, a pickle, which could run any code"),
-        (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file, found a damaged one"),
+        (lambda d: truncate(d / "model.safetensors"), r"expected a whole safetensors file, found a damaged one"),
         (lambda d: (d / "model.safetensors").write_bytes(b""), r"expected a whole safetensors file"),
-        (_outside, r"found '../elsewhere.safetensors'; do not trust"),
-        (lambda d: _tensors(d, lambda t: t.pop(PROJECTOR)), rf"found without {PROJECTOR}"),
+        (outside, r"found '../elsewhere.safetensors'; do not trust"),
+        (lambda d: tensors(d, lambda t: t.pop(PROJECTOR)), rf"found without {PROJECTOR}"),
         (
-            lambda d: _tensors(d, lambda t: t.update(extra=torch.zeros(1))),
+            lambda d: tensors(d, lambda t: t.update(extra=torch.zeros(1))),
             r"only weights that config.json describes, found more: extra",
         ),
         (
-            lambda d: _tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR].to(torch.int8)})),
+            lambda d: tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR].to(torch.int8)})),
             r"expected one of the dtypes F32, F16, BF16, found I8",
         ),
         (
-            lambda d: _tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR][:, :5].contiguous()})),
+            lambda d: tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR][:, :5].contiguous()})),
             r"expected the shape \[48, 32\] that config.json gives it, found \[48, 5\]",
         ),
         (lambda d: (d / "tokenizer.json").unlink(), r"tokenizer.json: .* no such file"),
         (lambda d: (d / "tokenizer.json").write_text("{}"), r"tokenizer.json: expected a tokenizer"),
         (lambda d: (d / "processor_config.json").unlink(), r"preprocessor_config.json: .* no such file"),
         (
-            lambda d: _edit(d / "processor_config.json", lambda c: c["image_processor"].update(resample=0)),
+            lambda d: edit(d / "processor_config.json", lambda c: c["image_processor"].update(resample=0)),
             r"resample: expected 3",
         ),
         (lambda d: (d / "generation_config.json").write_text("{"), r"generation_config.json: expected JSON"),
@@ -159,18 +137,18 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: _edit(d / "config.json", lambda c: c.update(model_type="llava")), r"model_type: expected omma"),
-        (lambda d: _edit(d / "config.json", lambda c: c.update(projector=None)), r"found none for projector"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(model_type="llava")), r"model_type: expected omma"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(projector=None)), r"found none for projector"),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
+            lambda d: edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
             r"resolution: expected one of crop-square, pad-square, stretch-square, .* found native",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
+            lambda d: edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
             r"resolution.size: expected 28, the size that the encoder's positions are for.* found 35",
         ),
         (lambda d: (d / "tokenizer.json").unlink(), r"expected the processor and tokenizer of a saved model"),
-        (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
+        (lambda d: truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
     ],
 )
 def test_damaged_models_are_not_exported(
@@ -190,3 +168,10 @@ def test_a_directory_that_holds_something_is_left_alone(llava: MakeLlava, tmp_pa
     with pytest.raises(BadInput, match="expected a new or empty directory, found one with files in it"):
         import_transformers(directory, tmp_path / "taken")
     assert (tmp_path / "taken" / "model.safetensors").is_file()
+
+
+def test_stages_without_end_are_refused_before_they_are_built(llava: MakeLlava, tmp_path: Path) -> None:
+    _, directory = llava(vision="focalnet", resolution="stretch-square")
+    edit(directory / "config.json", lambda c: c["vision_config"].update(depths=[10**9, 2]))
+    with pytest.raises(BadInput, match=r"expected as many layers as \d+ stored tensors can make, found 1000000004"):
+        import_transformers(directory, tmp_path / "omma")

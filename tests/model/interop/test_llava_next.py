@@ -22,12 +22,14 @@ from transformers import (
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
 from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
 from omma.parts.encoders.base import NORMALIZATIONS
 
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
+MakeLlavaNext = Callable[..., tuple[LlavaNextForConditionalGeneration, Path]]
 PINPOINTS = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
 """Heights and widths."""
 RESOLUTION = {"type": "anyres", "size": 28, "canvases": [[width, height] for height, width in PINPOINTS]}
@@ -47,7 +49,7 @@ def llava_next(
     vision_config: Callable[[str], PreTrainedConfig],
     text_config: Callable[..., PreTrainedConfig],
     spread_weights: Callable[[torch.nn.Module], None],
-) -> Callable[..., tuple[LlavaNextForConditionalGeneration, Path]]:
+) -> MakeLlavaNext:
     """A function that saves a LLaVA-NeXT model with random weights and its processor."""
 
     def make(*, vision: str = "clip", text: str = "llama") -> tuple[LlavaNextForConditionalGeneration, Path]:
@@ -86,7 +88,7 @@ def llava_next(
 
 @pytest.mark.parametrize(("vision", "text"), [("clip", "llama"), ("clip", "mistral"), ("siglip", "qwen2")])
 def test_an_imported_model_is_the_same(
-    llava_next: Callable[..., tuple[LlavaNextForConditionalGeneration, Path]],
+    llava_next: MakeLlavaNext,
     tmp_path: Path,
     pictures: list[Image.Image],
     vision: str,
@@ -149,7 +151,7 @@ def test_the_published_size_maps_key_by_key() -> None:
     ],
 )
 def test_contradictions_are_refused(
-    llava_next: Callable[..., tuple[LlavaNextForConditionalGeneration, Path]],
+    llava_next: MakeLlavaNext,
     tmp_path: Path,
     change: dict[str, Any],
     message: str,
@@ -167,7 +169,7 @@ def test_contradictions_are_refused(
 
 
 def test_canvases_of_processor_and_model_have_to_agree(
-    llava_next: Callable[..., tuple[LlavaNextForConditionalGeneration, Path]], tmp_path: Path
+    llava_next: MakeLlavaNext, tmp_path: Path
 ) -> None:
     _, directory = llava_next()
     path = directory / "processor_config.json"
@@ -176,3 +178,9 @@ def test_canvases_of_processor_and_model_have_to_agree(
     path.write_text(json.dumps(data))
     with pytest.raises(BadInput, match=r"image_grid_pinpoints: expected the same as in config.json"):
         import_transformers(directory, tmp_path / "omma")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_checkpoints_are_refused(llava_next: MakeLlavaNext, tmp_path: Path, damage: str) -> None:
+    _, directory = llava_next()
+    check_refused(directory, tmp_path / "omma", damage)

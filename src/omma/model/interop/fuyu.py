@@ -113,7 +113,7 @@ class Fuyu(Architecture):
 def _sides(images: Fields, field: str, usual: Fields, where: str) -> tuple[int, int]:
     """(width, height) that an image processor's field gives. Raises BadInput for anything else."""
     found = images.get(field, usual)
-    sides = (found.get("width"), found.get("height")) if isinstance(found, dict) else (None, None)
-    if not all(isinstance(side, int) and side > 0 for side in sides):
+    width, height = (found.get("width"), found.get("height")) if isinstance(found, dict) else (None, None)
+    if not (isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0):
         raise foreign(where, field, "a positive width and height", found)
-    return sides
+    return width, height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from transformers import AutoTokenizer, GenerationConfig, PreTrainedConfig, PreT
 
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
-from omma.model.interop.architecture import Architecture, Published, check_types, plain
+from omma.model.interop.architecture import Architecture, Fields, Published, check_types, plain
 from omma.model.interop.chat import chat_format
 from omma.model.interop.names import OMMA, matched, shapes_of
 from omma.model.interop.registry import ARCHITECTURES
@@ -39,10 +40,14 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
     """
     source = Path(directory)
     where = str(source / "config.json")
-    kind, settings = _settings(source, where)
+    data = read_json(source / "config.json")
+    kind = _kind(data, where)
     weights = Weights(source)
+    # Before anything is built by a number from a file: configs already make lists as long as there are layers.
+    _check_layers(max(_numbers_of_layers(data), default=1), weights, where)
+    settings = _settings(kind, data, where)
+    _check_layers(kind.layers(settings), weights, where)
     published = Published(source, settings, _tokenizer(source, settings.image_token_id))
-    _check_layers(kind, settings, weights, where)
     config, own_chat_template = _omma_config(kind, published, weights)
     expected = shapes_of(lambda: OmmaForConditionalGeneration(config), where=where)
     ours = {str(OMMA.common(name)): name for name in expected}
@@ -71,8 +76,7 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
         generation_of(source, config).save_pretrained(target)
 
 
-def _settings(source: Path, where: str) -> tuple[Architecture, Any]:
-    data = read_json(source / "config.json")
+def _kind(data: Fields, where: str) -> Architecture:
     found = data.get("model_type")
     kind = ARCHITECTURES.get(found) if isinstance(found, str) else None
     if kind is None:
@@ -89,6 +93,10 @@ def _settings(source: Path, where: str) -> tuple[Architecture, Any]:
             found="quantized ones",
             remedy="use the checkpoint that is not quantized",
         )
+    return kind
+
+
+def _settings(kind: Architecture, data: Fields, where: str) -> Any:
     try:
         settings = kind.config_class.from_dict(data)
     except Exception as error:  # anything can stand in the file, and the config classes object in many ways
@@ -99,12 +107,20 @@ def _settings(source: Path, where: str) -> tuple[Architecture, Any]:
             remedy="copy the checkpoint again",
         ) from error
     check_types(kind, settings, where)
-    return kind, settings
+    return settings
 
 
-def _check_layers(kind: Architecture, settings: Any, weights: Weights, where: str) -> None:
-    layers = kind.layers(settings)
-    if not 0 < layers <= len(weights.tensors):  # before anything is built by a number from a file
+def _numbers_of_layers(data: Fields) -> Iterator[int]:
+    """What a config and the configs within it give as numbers of layers."""
+    for name, value in data.items():
+        if isinstance(value, dict):
+            yield from _numbers_of_layers(value)
+        elif name.endswith("layers") and isinstance(value, int):
+            yield value
+
+
+def _check_layers(layers: int, weights: Weights, where: str) -> None:
+    if not 0 < layers <= len(weights.tensors):
         raise BadInput(
             where,
             expected=f"as many layers as {len(weights.tensors)} stored tensors can make",

@@ -14,6 +14,9 @@ from omma.model.interop.pixels import check_steps, foreign, normalization, side_
 FRAME = ("<img>", "</img>")
 """What the published tokenizers call the tokens around a picture."""
 
+MOST_TILES = 4096
+"""More tiles than this can only be meant to keep somebody busy: all grids of that many are looked through."""
+
 
 class InternVL(Architecture):
     config_class = InternVLConfig
@@ -43,6 +46,8 @@ class InternVL(Architecture):
         side = side_of(images, "size", where)
         check_side(published, side, settings.vision_config)
         least, most = whole(images, "min_patches", 1, where), whole(images, "max_patches", 12, where)
+        if most > MOST_TILES:
+            raise foreign(where, "max_patches", f"at most {MOST_TILES}", most)
         if least > most:
             raise foreign(where, "min_patches", f"at most max_patches, {most}", least)
         layer = settings.vision_feature_layer
@@ -166,7 +171,7 @@ def _drop(strategy: Any, published: Published) -> str:
 
 
 def _factor(ratio: Any, published: Published) -> int:
-    factor = round(1 / ratio) if isinstance(ratio, float) and 0 < ratio <= 1 else 0
+    factor = round(1 / ratio) if isinstance(ratio, (int, float)) and 1e-3 < ratio <= 1 else 0
     if not factor or ratio * factor != 1:
         raise BadInput(
             f"{published.where}, downsample_ratio",

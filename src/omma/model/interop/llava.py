@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 from transformers import (
     LlavaConfig,
@@ -31,7 +31,7 @@ from omma.model.interop.pixels import check_steps, foreign, normalization, side_
 class Llava(Architecture):
     config_class = LlavaConfig
     model_class = LlavaForConditionalGeneration
-    vision_types = ("clip_vision_model", "siglip_vision_model", "focalnet")
+    vision_types: ClassVar[tuple[str, ...]] = ("clip_vision_model", "siglip_vision_model", "focalnet")
     holds = {"resolution": tuple(squares.STRATEGIES), "encoder": ("transformers",), "projector": ("mlp",)}
     readers = frozenset({"projector.layers.0.weight"})
 

@@ -18,7 +18,7 @@ PADDING = (1, 1, 1)
 
 @RESOLUTIONS.register("native")
 class Native(Resolution):
-    marks = ("newline",)
+    marks: tuple[str, ...] = ("newline",)
 
     class Config(PartConfig):
         """At most (width, height) pixels, padded on the right and below to multiples of ``patch``."""
