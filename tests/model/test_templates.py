@@ -39,6 +39,7 @@ CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))
             "<|im_start|>user\nq2<|im_end|>\n<|im_start|>assistant\na2<|im_end|>\n",
         ),
         ("plain", "<image>a1\na2\n"),
+        ("blip-2", "S<image>\nq1 a1\nq2 a2\n"),
         ("deepseek", "S\n\nUser: <image>\nq1\n\nAssistant: a1</s>User: q2\n\nAssistant: a2</s>"),
         ("fuyu", "S<image>\nq1<0x04>a1</s>q2<0x04>a2</s>"),
     ],
@@ -54,6 +55,7 @@ def test_complete_conversations(name: str, expected: str) -> None:
         ("vicuna-v0", " a1### a2###"),
         ("chatml", "a1<|im_end|>a2<|im_end|>"),
         ("plain", "a1\na2\n"),
+        ("blip-2", " a1\n a2\n"),
         ("deepseek", " a1</s> a2</s>"),
         ("fuyu", "a1</s>a2</s>"),
     ],
@@ -88,7 +90,7 @@ def test_boxes_are_refused_in_one_sentence() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*chatml, deepseek, fuyu, plain"):
+    with pytest.raises(BadInput, match=r"did you mean vicuna-v1 or vicuna-v0\?.*blip-2, chatml, deepseek, fuyu, plain"):
         template_named("vicuna")
 
 

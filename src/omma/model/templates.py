@@ -4,7 +4,8 @@ A `Template` frames every turn by its role and flags which text the loss covers.
 programs read the same format as a Jinja chat template (`Template.jinja`). Both give the same text.
 
 Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training;
-DeepSeek-VL (arXiv 2403.05525) for its format, the processor of Fuyu-8B (2023) for its own, whose "<0x04>" begins an answer.
+DeepSeek-VL (arXiv 2403.05525) for its format; the processor of Fuyu-8B (2023) for its own, whose "<0x04>" begins an answer.
+BLIP-2 (arXiv 2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end.
 """
 
 from __future__ import annotations
@@ -274,6 +275,14 @@ TEMPLATES: dict[str, Template] = {
             assistant=Frame(end="\n"),
             user_words=False,
             picture_line=False,
+        ),
+        Template(
+            "blip-2",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(lead=" ", end="\n"),
+            picture_line=False,
+            picture_before_bos=True,
         ),
         Template(
             "deepseek",

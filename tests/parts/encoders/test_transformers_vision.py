@@ -37,6 +37,7 @@ def encoder(architecture: dict[str, Any], **fields: Any) -> Any:
         (CLIP, {"cls": "drop"}, (4, 4)),
         (CLIP, {"cls": "keep"}, (1, 17)),
         (SIGLIP, {"cls": "none"}, (4, 4)),
+        (CLIP | {"model_type": "blip_2_vision_model"}, {"cls": "keep", "tap": "output"}, (1, 17)),
         (PVT, {"cls": "none", "tap": -1}, (2, 2)),
         (PVT, {"cls": "none", "tap": 1}, (4, 4)),
         (CONVNEXT, {"cls": "none", "tap": -1}, (2, 2)),
