@@ -118,7 +118,8 @@ def test_overrides_change_what_is_drawn(command: Any, picture: Path, tmp_path: P
 
 
 def test_an_encoder_alone_is_drawn_without_what_it_lacks(command: Any, picture: Path, tmp_path: Path) -> None:
-    done = command("show", "encoder-small", "--size", "debug", "--image", picture, "--out", tmp_path / "p.html")
+    alone = ("model.backbone=null", "model.projector=null")
+    done = command("show", "encoder-small", *alone, "--size", "debug", "--image", picture, "--out", tmp_path / "p.html")
     assert done.exit_code == 0, done.output
     text = Page((tmp_path / "p.html").read_text()).text
     assert "Cache" not in text and "there is no language model in this recipe" in text
