@@ -269,17 +269,7 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
                 remedy="remove the circle",
             )
         seen.append(label)
-        try:
-            layer = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f", line {mark.line + 1}" if mark is not None else ""
-            problem = getattr(error, "problem", None) or "something else"
-            where = f"recipe {label}{line}"
-            raise BadInput(where, expected="YAML", found=problem, remedy="correct that line") from None
-        if not isinstance(layer, dict):
-            found = type(layer).__name__
-            raise BadInput(f"recipe {label}", expected="a mapping", found=found, remedy="see docs/recipes.md")
+        layer = yaml_mapping(text, where=f"recipe {label}", documented="docs/recipes.md")
         sizes = layer.setdefault("sizes", {})
         if not isinstance(sizes, dict) or not all(s in SIZES and isinstance(sizes[s], dict) for s in sizes):
             raise BadInput(
@@ -291,6 +281,24 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
         layers.append(layer)
         current = layer.get("base")
     return layers[::-1]
+
+
+def yaml_mapping(text: str | bytes, *, where: str, documented: str) -> dict[str, Any]:
+    """What a YAML file says, which is to be a mapping.
+
+    Raises:
+        BadInput: naming the line that is no YAML, or what it is instead of a mapping.
+    """
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "something else"
+        raise BadInput(f"{where}{line}", expected="YAML", found=problem, remedy="correct that line") from None
+    if not isinstance(data, dict):
+        raise BadInput(where, expected="a mapping", found=type(data).__name__, remedy=f"see {documented}")
+    return data
 
 
 def _read(name_or_path: str, folder: Path) -> tuple[str, str, Path]:

@@ -12,12 +12,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, model_validator
 
 from omma.errors import BadInput, nearest
 from omma.parts.base import validated
-from omma.recipe import Recipe, Settings, Size, load_recipe
+from omma.recipe import Recipe, Settings, Size, load_recipe, yaml_mapping
 
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names of studies and choices are names of folders."""
@@ -148,15 +147,7 @@ def load_study(name_or_path: str) -> Study:
                 remedy=nearest(name_or_path, study_names()),
             )
         text = shipped.read_bytes()
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        problem = getattr(error, "problem", None) or "something else"
-        raise BadInput(f"{where}{line}", expected="YAML", found=problem, remedy="correct that line") from None
-    if not isinstance(data, dict):
-        raise BadInput(where, expected="a mapping", found=type(data).__name__, remedy="see docs/compare.md")
+    data = yaml_mapping(text, where=where, documented="docs/compare.md")
     study = validated(Study, data, where="", of=where)
     if Path(study.base).suffix in (".yaml", ".yml"):
         study = study.model_copy(update={"base": str(path.parent.resolve() / study.base)})
