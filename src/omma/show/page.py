@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from omma import __version__
-from omma.evaluation.report.numbers import FILTERS, big, flops, memory, percent
+from omma.evaluation.report.numbers import big, flops, memory, percent
+from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.view import Headline
 from omma.show.cost import FORMULAS
 from omma.show.cutting import Cutting
@@ -33,19 +33,7 @@ LARGEST_UNIT = 12.0
 COMMON_UNIT = 3.0
 """Pixels of a token's side where systems are compared."""
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.ChoiceLoader(
-        [
-            jinja2.PackageLoader("omma.show", "templates"),
-            jinja2.PackageLoader("omma.evaluation.report", "templates"),  # base.css: what all pages look like
-        ]
-    ),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters.update(FILTERS)
+_TEMPLATES = page_templates("omma.show")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import jinja2
 import yaml
 from PIL import Image
 
 from omma import __version__
 from omma.evaluation.report.curves import Tick, nice_ticks
-from omma.evaluation.report.numbers import FILTERS, big, seconds
+from omma.evaluation.report.numbers import big, seconds
+from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.scores import ItemResult
 from omma.show.drawing import data_uri
 from omma.storage import write_atomically
@@ -31,18 +31,7 @@ DOT = (0.045, 0.06)
 WIDE = 4.0
 """Axes whose ends differ by more than this factor are logarithmic."""
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.ChoiceLoader(
-        [
-            jinja2.PackageLoader("omma.study", "templates"),
-            jinja2.PackageLoader("omma.evaluation.report", "templates"),  # base.css: what all pages look like
-        ]
-    ),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+_TEMPLATES = page_templates("omma.study")
 
 
 def p_value(p: float) -> str:
@@ -50,7 +39,7 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-_TEMPLATES.filters.update({**FILTERS, "p_value": p_value})
+_TEMPLATES.filters["p_value"] = p_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import jinja2
 from PIL import Image
 
 from omma.evaluation.report.curves import stage_charts
 from omma.evaluation.report.gallery import gallery_cards
-from omma.evaluation.report.numbers import FILTERS
+from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.view import doubts, headlines, plot_splits, worlds_by_name
 from omma.evaluation.results import Results
 from omma.storage import write_atomically
@@ -24,14 +23,7 @@ Pictures = Mapping[str, Image.Image | tuple[Image.Image, ...]]
 PAGE_LIMIT = 3_000_000
 """Bytes of a page, pictures included: pictures are left out of the gallery rather than exceed it."""
 
-_TEMPLATES = jinja2.Environment(
-    loader=jinja2.PackageLoader("omma.evaluation.report", "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_TEMPLATES.filters.update(FILTERS)
+_TEMPLATES = page_templates()
 
 
 def report_html(results: Results, pictures: Pictures) -> str:
