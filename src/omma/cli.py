@@ -270,10 +270,10 @@ def compare(
 
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(help="A LLaVA checkpoint in the layout of transformers.", metavar="DIR")],
+    directory: Annotated[Path, typer.Argument(help="A checkpoint in the layout of transformers.", metavar="DIR")],
     out: Annotated[Path, typer.Argument(help="A new directory.", metavar="OUT")],
 ) -> None:
-    """Read a LLaVA checkpoint of transformers (LlavaForConditionalGeneration) into a model of omma's.
+    """Read a checkpoint of transformers (LLaVA, LLaVA-NeXT, InternVL, DeepSeek-VL, Fuyu, BLIP-2) into a model of omma's.
 
     [bold]Example[/bold]
 

@@ -20,6 +20,7 @@ from show.pages import Page
 PUBLISHED_640_480 = {
     "crop-square": 256,
     "pad-square": 576,
+    "fit-square": 576,
     "stretch-square": 256,
     "anyres": 2340,
     "closest-aspect": 13 * 256,

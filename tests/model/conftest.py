@@ -174,8 +174,11 @@ def toy_model(
         vision: str = "clip",
         text: str = "llama",
         tokenizer: PreTrainedTokenizerFast = byte_level,
-        resolution: str = "pad-square",
+        resolution: str | dict[str, Any] = "pad-square",
         projector: dict[str, Any] | None = None,
+        encoder: dict[str, Any] | None = None,
+        backbone: dict[str, Any] | None = None,
+        image_token: str = "<image>",
         cls: str | None = None,
         scale: float = 1.0,
         text_changes: dict[str, Any] | None = None,
@@ -183,8 +186,9 @@ def toy_model(
     ) -> tuple[OmmaForConditionalGeneration, OmmaProcessor]:
         tower, decoder = vision_config(vision), text_config(text, tokenizer, **(text_changes or {}))
         config = OmmaConfig(
-            resolution={"type": resolution, "size": SIZE},
-            encoder={
+            resolution={"type": resolution, "size": SIZE} if isinstance(resolution, str) else resolution,
+            encoder=encoder
+            or {
                 "type": "transformers",
                 "architecture": {**tower.to_diff_dict(), "model_type": tower.model_type},
                 "tap": -1 if vision == "focalnet" else -2,
@@ -193,8 +197,9 @@ def toy_model(
                 "normalization": "clip" if vision == "clip" else "half",
             },
             projector=projector or {"type": "mlp"},
-            backbone={"type": "transformers", "architecture": {**decoder.to_diff_dict(), "model_type": text}},
-            image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+            backbone=backbone
+            or {"type": "transformers", "architecture": {**decoder.to_diff_dict(), "model_type": text}},
+            image_token_id=tokenizer.convert_tokens_to_ids(image_token),
             **changes,
         )
         torch.manual_seed(0)

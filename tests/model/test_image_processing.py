@@ -18,7 +18,7 @@ from transformers.models.auto.image_processing_auto import AutoImageProcessor
 from omma.data.images import FileImage
 from omma.errors import BadInput
 from omma.model import OmmaImageProcessor
-from omma.model.interop.llava_pixels import from_transformers, to_transformers
+from omma.model.interop.squares import from_transformers, to_transformers
 from omma.parts.encoders.base import NORMALIZATIONS
 
 ENCODER = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from itertools import takewhile
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from PIL import Image
 from transformers import PreTrainedTokenizerFast
 
 from omma.data.images import MemoryImage
-from omma.data.sample import Sample, Turn, assistant, user
+from omma.data.sample import ImageSegment, Role, Sample, TextSegment, Turn, assistant, user
 from omma.errors import BadInput
 from omma.model.segments import IGNORE, Renderer
 from omma.model.templates import TEMPLATES
@@ -52,6 +53,25 @@ def test_text_between_views_that_is_a_token_is_that_token(any_tokenizer: PreTrai
     assert rendered.input_ids[start : start + length].tolist() == [image, image, end, image]
 
 
+def test_a_token_by_its_name_between_views_is_not_what_somebody_says(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    renderer = Renderer(any_tokenizer, TEMPLATES["vicuna-v1"], runs_of=lambda size: ("<|im_start|>", 2, "<|im_end|>"))
+    rendered = renderer.render(Sample("s", (user(PICTURE, "<|im_start|>"), assistant("a"))))
+    start, length = rendered.image_spans[0]
+    image, (opening, closing) = renderer.image_token_id, any_tokenizer.convert_tokens_to_ids(["<|im_start|>", "<|im_end|>"])
+    assert rendered.input_ids[start : start + length].tolist() == [opening, image, image, closing]
+    assert (rendered.input_ids == opening).sum() == 1
+
+
+def test_pictures_stand_between_their_borders_and_those_are_not_learned(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    turns = (user(PICTURE, WIDE, "q"), Turn(Role.ASSISTANT, (ImageSegment(WIDE), TextSegment("a")), learn=True))
+    renderer = _renderer(any_tokenizer, "monkey")
+    rendered = renderer.render(Sample("s", turns))
+    opening, closing = any_tokenizer.convert_tokens_to_ids(["<img>", "</img>"])
+    for start, length in rendered.image_spans:
+        assert rendered.input_ids[start - 1] == opening and rendered.input_ids[start + length] == closing
+        assert (rendered.labels[start - 1 : start + length + 1] == IGNORE).all()
+
+
 def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """What LLaVA's reference does: tokenize between the sentinels, drop repeated begin-of-sequence tokens, splice."""
     image, bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id
@@ -68,8 +88,14 @@ def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
 @pytest.mark.parametrize("system", [None, "", "Look closely."])
 def test_ids_are_the_references(any_tokenizer: PreTrainedTokenizerFast, name: str, system: str | None) -> None:
     rendered = _renderer(any_tokenizer, name, system=system).render(Sample("a", CHAT))
-    text = TEMPLATES[name].text(CHAT, eos="</s>", system=system)
-    assert rendered.input_ids.tolist() == _by_splicing(any_tokenizer, text)
+    template = TEMPLATES[name]
+    text = template.text(CHAT, eos="</s>", system=system)
+    expected = _by_splicing(any_tokenizer, text.replace("<image>", "<image>".join(template.borders)))
+    image = any_tokenizer.convert_tokens_to_ids("<image>")
+    if template.picture_before_bos and text.startswith("<image>") and any_tokenizer.bos_token_id is not None:
+        bos = expected.pop(0)
+        expected.insert(sum(1 for _ in takewhile(lambda token: token == image, expected)), bos)
+    assert rendered.input_ids.tolist() == expected
     assert rendered.input_ids.dtype == rendered.labels.dtype == np.int64
 
 

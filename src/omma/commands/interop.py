@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 
 from omma.errors import BadInput, nearest
-from omma.model.interop import export_transformers, import_llava
+from omma.model.interop import export_transformers, import_transformers
 from omma.model.loading import check_model, model_directory
 
 LAYOUTS = {"transformers": export_transformers}
@@ -15,7 +15,7 @@ LAYOUTS = {"transformers": export_transformers}
 
 def import_model(directory: Path, out: Path) -> None:
     """Read a published checkpoint. Raises BadInput for what is not one."""
-    import_llava(directory, out)
+    import_transformers(directory, out)
     console = Console(soft_wrap=True)
     console.print(f"The model is in {out}. Chat with it: omma chat {out}", highlight=False, markup=False)
 
@@ -26,10 +26,10 @@ def export_model(model: str, out: Path, to: str) -> None:
         raise BadInput("--to", expected="a known layout", found=repr(to), remedy=nearest(to, LAYOUTS))
     directory = model_directory(model)
     check_model(directory)
-    LAYOUTS[to](directory, out)
+    loaded_by = LAYOUTS[to](directory, out)
     console = Console(soft_wrap=True)
     console.print(
-        f"The checkpoint is in {out}. Load it: LlavaForConditionalGeneration.from_pretrained({str(out)!r})",
+        f"The checkpoint is in {out}. Load it: {loaded_by}.from_pretrained({str(out)!r})",
         highlight=False,
         markup=False,
     )

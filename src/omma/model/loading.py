@@ -8,6 +8,7 @@ import torch
 
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
+from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
@@ -62,7 +63,7 @@ def check_model(directory: Path) -> None:
             f"{config}, model_type",
             expected=OmmaConfig.model_type,
             found=repr(kind),
-            remedy="read it in with omma import first" if kind == "llava" else "give a model that omma saved",
+            remedy="read it in with omma import first" if kind in ARCHITECTURES else "give a model that omma saved",
         )
     for name in FILES:
         read_json(directory / name)

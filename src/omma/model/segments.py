@@ -76,7 +76,7 @@ class Renderer:
         self.system = system
         self.runs_of = runs_of
         self.max_length = max_length
-        vocabulary = tokenizer.get_vocab()
+        self._vocabulary = vocabulary = tokenizer.get_vocab()
         needed = [*template.special_tokens, image_token, *([tokenizer.eos_token] if template.needs_eos else [])]
         for token in needed:
             if token is None or token not in vocabulary:
@@ -89,9 +89,12 @@ class Renderer:
         self.image_token_id: int = vocabulary[image_token]
         self.eos: str = tokenizer.eos_token or ""
         self._bos = _automatic_bos(tokenizer)
+        # Behind pictures the formats that want it so write it themselves, whatever the tokenizer would do.
+        self._bos_behind = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
         self._separators: dict[str, list[int]] = {}
         self._tokenizer, self._secret = _guarded(tokenizer, {token for token in needed if token})
         self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self._secret, key=len, reverse=True)))
+        self._borders = tuple(self._structural(border) for border in template.borders)
 
     def render(self, sample: Sample, *, for_generation: bool = False) -> Rendered:
         """Ids and labels of a sample.
@@ -118,22 +121,33 @@ class Renderer:
 
     def render_pieces(self, pieces: Iterable[Piece | ImageSource], *, max_length: int | None = None) -> Rendered:
         """Ids and labels of text pieces and pictures, whatever wrote them."""
-        ids: list[int] = list(self._bos)
+        begun = not self.template.picture_before_bos
+        ids: list[int] = list(self._bos) if begun else []
         learned: list[bool] = [False] * len(ids)
         spans: list[tuple[int, int]] = []
         texts: list[str] = []
         flags: list[bytes] = []
         for piece in pieces:
             if isinstance(piece, Piece):
+                if not begun and piece.text:
+                    self._begin(ids, learned)
+                    begun = True
                 text = self._structural(piece.text) if piece.structural else piece.text
                 texts.append(text)
                 flags.append((b"\1" if piece.learn else b"\0") * len(text))
                 continue
+            before, behind = self._borders
+            texts.append(before)
+            flags.append(b"\0" * len(before))
             self._flush(texts, flags, ids, learned)
             shown = self._picture(piece)
             spans.append((len(ids), len(shown)))
             ids += shown
             learned += [False] * len(shown)
+            texts.append(behind)
+            flags.append(b"\0" * len(behind))
+        if not begun:
+            self._begin(ids, learned)
         self._flush(texts, flags, ids, learned)
         if max_length is not None and len(ids) > max_length:
             needed = sum(spans[-1]) if spans else 0
@@ -149,9 +163,15 @@ class Renderer:
         labels = np.where(np.array(learned, dtype=bool), input_ids, IGNORE)
         return Rendered(input_ids, labels, tuple(spans))
 
+    def _begin(self, ids: list[int], learned: list[bool]) -> None:
+        """Writes the begin-of-sequence token, behind pictures if there are some already."""
+        bos = self._bos_behind if ids else self._bos
+        ids += bos
+        learned += [False] * len(bos)
+
     def _flush(self, texts: list[str], flags: list[bytes], ids: list[int], learned: list[bool]) -> None:
         """Tokenizes the text gathered since the last picture."""
-        if not texts:
+        if not any(texts):
             return
         encoding = self._tokenizer.encode("".join(texts), add_special_tokens=False)
         ids += encoding.ids
@@ -175,8 +195,11 @@ class Renderer:
         return ids
 
     def _between(self, text: str) -> list[int]:
-        """Ids of a separator, as it is tokenized within a line: without what a tokenizer puts before a text's start."""
+        """Ids of a separator: the token of that name, or what it is within a line, without what a tokenizer puts before a
+        text's start."""
         known = self._separators.get(text)
+        if known is None and text in self._vocabulary:
+            known = self._separators[text] = [self._vocabulary[text]]
         if known is None:
             before = self._tokenizer.encode("a", add_special_tokens=False).ids
             known = self._tokenizer.encode(f"a{self._structural(text)}", add_special_tokens=False).ids[len(before) :]

@@ -5,7 +5,8 @@ programs read the same format as a Jinja chat template (`Template.jinja`). Both 
 
 Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; Vary (arXiv
 2312.06109), Qwen-VL (arXiv 2308.12966) and InternVL 1.5 (arXiv 2404.16821) for pictures between ``<img>`` and ``</img>``;
-the released code of InternLM-XComposer2, DeepSeek-VL, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs.
+the released code of InternLM-XComposer2, DeepSeek-VL, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs. BLIP-2 (arXiv
+2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Template:
         special_tokens: what the frames hold that must be single tokens of the tokenizer (besides end of sequence).
         user_words: whether what the user says is shown; pictures always are.
         picture_line: whether a line break follows a picture that something else in its turn follows.
-        borders: what stands before and behind every picture. They are single tokens if the tokenizer has them.
+        borders: what stands before and behind every picture. They are single tokens if the tokenizer has them. A picture's
+            placeholder in `text` and `jinja` stands for them, too: the renderer writes them.
+        picture_before_bos: whether the pictures that a conversation begins with stand before the begin-of-sequence token.
     """
 
     name: str
@@ -87,6 +90,7 @@ class Template:
     user_words: bool = True
     picture_line: bool = True
     borders: tuple[str, str] = ("", "")
+    picture_before_bos: bool = False
 
     @property
     def needs_eos(self) -> bool:
@@ -138,9 +142,7 @@ class Template:
     def _turn(self, turn: Turn, frame: Frame, eos: str) -> Iterator[Piece | ImageSource]:
         words = self.user_words or turn.role is Role.ASSISTANT
         if not words:
-            for segment in turn.content:
-                if isinstance(segment, ImageSegment):
-                    yield from self._bordered(segment.image)
+            yield from (segment.image for segment in turn.content if isinstance(segment, ImageSegment))
             return
         if turn.role is Role.SYSTEM and all(isinstance(s, TextSegment) and not s.text for s in turn.content):
             return
@@ -153,7 +155,7 @@ class Template:
                 if segment.text:
                     yield Piece(segment.text, turn.learn)
             elif isinstance(segment, ImageSegment):
-                yield from self._bordered(segment.image)
+                yield segment.image
                 if self.picture_line and i + 1 < len(turn.content):
                     following = turn.content[i + 1]
                     if not (isinstance(following, TextSegment) and following.text.startswith("\n")):
@@ -170,14 +172,6 @@ class Template:
             yield Piece(end, turn.learn, structural=True)
         if frame.after:
             yield Piece(frame.after, structural=True)
-
-    def _bordered(self, image: ImageSource) -> Iterator[Piece | ImageSource]:
-        before, behind = self.borders
-        if before:
-            yield Piece(before, structural=True)
-        yield image
-        if behind:
-            yield Piece(behind, structural=True)
 
     def text(
         self,
@@ -201,7 +195,7 @@ class Template:
         default = self.default_system if system is None else system
         words = "true" if self.user_words else "false"
         return _JINJA.substitute(
-            image=_quoted(image_token.join(self.borders)),
+            image=_quoted(image_token),
             line="'\\n'" if self.picture_line else "''",
             words=words,
             default=self._framed(self.system, _quoted(default)) if default and self.user_words else "''",
@@ -325,12 +319,20 @@ TEMPLATES: dict[str, Template] = {
         ),
         Template(
             "fuyu",
-            system=Frame(after="\n"),
+            system=Frame(),
             user=Frame(),
             assistant=Frame(opening="<0x04>", end=None),
             special_tokens=("<0x04>",),
             picture_line=False,
-            borders=("", "<s>"),
+            picture_before_bos=True,
+        ),
+        Template(
+            "blip-2",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(lead=" ", end="\n"),
+            picture_line=False,
+            picture_before_bos=True,
         ),
         Template(
             "plain",

@@ -36,6 +36,11 @@ class System:
 SYSTEMS = (
     System("LLaVA 1.0", "The centre of the picture, the rest is lost.", "llava"),
     System("LLaVA-1.5", "The whole picture on a square.", "llava-1.5"),
+    System(
+        "DeepSeek-VL 1.3B",
+        "The whole picture in its own shape, its long side as long as the square, padded.",
+        "deepseek-vl-1.3b",
+    ),
     System("Qwen-VL", "The whole picture stretched to a square, and a resampler behind the encoder.", "qwen-vl"),
     System(
         "LLaVA-NeXT",

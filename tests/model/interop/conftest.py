@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import LlavaConfig, LlavaForConditionalGeneration, PreTrainedConfig, PreTrainedTokenizerFast
 
-from omma.model.interop.llava_pixels import to_transformers
+from omma.model.interop.squares import to_transformers
 from omma.model.templates import TEMPLATES
 from omma.parts.encoders.base import NORMALIZATIONS
 

@@ -15,13 +15,15 @@ from PIL import Image
 from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
+    LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
     PreTrainedTokenizerFast,
 )
 
-from omma.model import OmmaForConditionalGeneration, OmmaProcessor
-from omma.model.interop import export_transformers, import_llava
+from model.interop.agreement import every_key_maps
+from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
+from omma.model.interop import export_transformers, import_transformers
 from omma.model.templates import TEMPLATES
 
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
@@ -57,7 +59,7 @@ def test_an_imported_model_gives_the_same_logits(
 ) -> None:
     resolution = "crop-square" if vision == "clip" else "stretch-square"
     model, directory = llava(vision=vision, text=text, resolution=resolution, tied=text == "qwen2")
-    import_llava(directory, tmp_path / "omma")
+    import_transformers(directory, tmp_path / "omma")
     assert _difference(model, AutoProcessor.from_pretrained(directory), tmp_path / "omma", pictures) <= 1e-4
 
 
@@ -75,7 +77,7 @@ def test_its_settings_are_imported(
     llava: MakeLlava, tmp_path: Path, pictures: list[Image.Image], changes: dict[str, Any]
 ) -> None:
     model, directory = llava(**changes)
-    import_llava(directory, tmp_path / "omma")
+    import_transformers(directory, tmp_path / "omma")
     assert _difference(model, AutoProcessor.from_pretrained(directory), tmp_path / "omma", pictures) <= 1e-4
 
 
@@ -116,7 +118,7 @@ def test_there_and_back_are_the_same_weights(toy_model: Make, tmp_path: Path) ->
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")
     export_transformers(tmp_path / "omma", tmp_path / "llava")
-    import_llava(tmp_path / "llava", tmp_path / "again")
+    import_transformers(tmp_path / "llava", tmp_path / "again")
     again = OmmaForConditionalGeneration.from_pretrained(tmp_path / "again")
     assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
     assert again.config.resolution == model.config.resolution
@@ -189,7 +191,7 @@ def test_known_chat_formats_are_recognised(llava: MakeLlava, tmp_path: Path, nam
     if name == "chatml" and system == "":
         pytest.skip("its own system text is empty already")
     _, directory = llava(chat_template=TEMPLATES[name].jinja(system=system))
-    import_llava(directory, tmp_path / "omma")
+    import_transformers(directory, tmp_path / "omma")
     processor = AutoProcessor.from_pretrained(tmp_path / "omma")
     assert (processor.template, processor.system) == (name, system)
 
@@ -197,7 +199,7 @@ def test_known_chat_formats_are_recognised(llava: MakeLlava, tmp_path: Path, nam
 def test_a_foreign_chat_template_is_kept(llava: MakeLlava, tmp_path: Path) -> None:
     foreign = "{% for m in messages %}[{{ m.role }}] {% for c in m.content %}{{ c.text }}{% endfor %}{% endfor %}"
     _, directory = llava(chat_template=foreign)
-    import_llava(directory, tmp_path / "omma")
+    import_transformers(directory, tmp_path / "omma")
     processor = AutoProcessor.from_pretrained(tmp_path / "omma")
     assert processor.chat_template == foreign
     chat = [{"role": "user", "content": [{"type": "text", "text": "hi"}]}]
@@ -207,6 +209,21 @@ def test_a_foreign_chat_template_is_kept(llava: MakeLlava, tmp_path: Path) -> No
 def test_half_precision_stays_half(llava: MakeLlava, tmp_path: Path) -> None:
     model, directory = llava()
     model.to(torch.bfloat16).save_pretrained(directory)
-    import_llava(directory, tmp_path / "omma")
+    import_transformers(directory, tmp_path / "omma")
     again = AutoModelForImageTextToText.from_pretrained(tmp_path / "omma", dtype="auto")
     assert again.dtype == torch.bfloat16
+
+
+def test_the_published_size_maps_key_by_key() -> None:
+    """LLaVA-1.5 7B, whose vocabulary the hub's port has grown by 64 rows."""
+    settings = LlavaConfig(text_config={"model_type": "llama", "vocab_size": 32064})
+    config = OmmaConfig(
+        resolution={"type": "pad-square", "size": 336},
+        encoder={"type": "transformers", "architecture": settings.vision_config.to_diff_dict()},
+        projector={"type": "mlp"},
+        backbone={"type": "transformers", "architecture": settings.text_config.to_diff_dict()},
+    )
+    with torch.device("meta"):
+        model = OmmaForConditionalGeneration(config)
+    every_key_maps(settings, model)
+    assert sum(weight.numel() for weight in model.parameters()) == 7_062_902_784 + 2 * 64 * 4096

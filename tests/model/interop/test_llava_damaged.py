@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,41 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
 from transformers import LlavaForConditionalGeneration
 
+from model.interop.damages import edit, outside, tensors, truncate
 from omma.errors import BadInput
 from omma.model import OmmaForConditionalGeneration, OmmaProcessor
-from omma.model.interop import export_transformers, import_llava
+from omma.model.interop import export_transformers, import_transformers
 
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
 MakeLlava = Callable[..., tuple[LlavaForConditionalGeneration, Path]]
 PROJECTOR = "multi_modal_projector.linear_1.weight"
 
 
-def _edit(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
-    data = json.loads(path.read_text())
-    change(data)
-    path.write_text(json.dumps(data))
-
-
-def _tensors(directory: Path, change: Callable[[dict[str, torch.Tensor]], Any]) -> None:
-    tensors = load_file(directory / "model.safetensors")
-    change(tensors)
-    save_file(tensors, directory / "model.safetensors", metadata={"format": "pt"})
-
-
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
 def _pickled(directory: Path) -> None:
     (directory / "model.safetensors").rename(directory / "pytorch_model.bin")
-
-
-def _outside(directory: Path) -> None:
-    index = {"weight_map": {"a": "../elsewhere.safetensors"}}
-    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
 @pytest.mark.parametrize(
@@ -54,66 +32,66 @@ def _outside(directory: Path) -> None:
         (lambda d: (d / "config.json").write_text("{"), r"config.json: expected JSON"),
         (lambda d: (d / "config.json").write_text("[" * 100_000), r"config.json: expected JSON"),
         (lambda d: (d / "config.json").write_text("[]"), r"config.json: expected a JSON object"),
-        (lambda d: _edit(d / "config.json", lambda c: c.update(model_type="blip")), r"model_type: expected llava"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(model_type="blip")), r"model_type: expected one of llava, llava_next"),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(model_type="gpt2")),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(model_type="gpt2")),
             r"text_config.model_type: expected one of llama, mistral, qwen2, qwen3, found 'gpt2'",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["vision_config"].update(model_type="dinov2")),
+            lambda d: edit(d / "config.json", lambda c: c["vision_config"].update(model_type="dinov2")),
             r"vision_config.model_type: expected one of clip_vision_model, siglip_vision_model",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(num_hidden_layers=10**9)),
-            r"expected as many layers as \d+ stored tensors can make, found 1000000003",
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(num_hidden_layers=10**9)),
+            r"expected as many layers as \d+ stored tensors can make, found 1000000000",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=96)),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=96)),
             r"expected the shape .* that config.json gives it",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=-1)),
+            lambda d: edit(d / "config.json", lambda c: c["text_config"].update(hidden_size=-1)),
             r"config.json",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(vision_feature_layer=[-2, -1])),
+            lambda d: edit(d / "config.json", lambda c: c.update(vision_feature_layer=[-2, -1])),
             r"vision_feature_layer: expected one layer",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(vision_feature_layer=9)),
+            lambda d: edit(d / "config.json", lambda c: c.update(vision_feature_layer=9)),
             r"tap: expected an index into 4 hidden states",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(quantization_config={"bits": 4})),
+            lambda d: edit(d / "config.json", lambda c: c.update(quantization_config={"bits": 4})),
             r"found quantized ones",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(image_token_index=10**6)),
-            r"tokenizer.json: expected a token for image_token_index 1000000",
+            lambda d: edit(d / "config.json", lambda c: c.update(image_token_index=10**6)),
+            r"tokenizer.json: expected a token for the image token's id 1000000",
         ),
         (lambda d: (d / "model.safetensors").unlink(), r"expected model.safetensors or .*, found neither"),
         (_pickled, r"found pytorch_model.bin, a pickle, which could run any code"),
-        (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file, found a damaged one"),
+        (lambda d: truncate(d / "model.safetensors"), r"expected a whole safetensors file, found a damaged one"),
         (lambda d: (d / "model.safetensors").write_bytes(b""), r"expected a whole safetensors file"),
-        (_outside, r"found '../elsewhere.safetensors'; do not trust"),
-        (lambda d: _tensors(d, lambda t: t.pop(PROJECTOR)), rf"found without {PROJECTOR}"),
+        (outside, r"found '../elsewhere.safetensors'; do not trust"),
+        (lambda d: tensors(d, lambda t: t.pop(PROJECTOR)), rf"found without {PROJECTOR}"),
         (
-            lambda d: _tensors(d, lambda t: t.update(extra=torch.zeros(1))),
+            lambda d: tensors(d, lambda t: t.update(extra=torch.zeros(1))),
             r"only weights that config.json describes, found more: extra",
         ),
         (
-            lambda d: _tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR].to(torch.int8)})),
+            lambda d: tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR].to(torch.int8)})),
             r"expected one of the dtypes F32, F16, BF16, found I8",
         ),
         (
-            lambda d: _tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR][:, :5].contiguous()})),
+            lambda d: tensors(d, lambda t: t.update({PROJECTOR: t[PROJECTOR][:, :5].contiguous()})),
             r"expected the shape \[48, 32\] that config.json gives it, found \[48, 5\]",
         ),
         (lambda d: (d / "tokenizer.json").unlink(), r"tokenizer.json: .* no such file"),
         (lambda d: (d / "tokenizer.json").write_text("{}"), r"tokenizer.json: expected a tokenizer"),
         (lambda d: (d / "processor_config.json").unlink(), r"preprocessor_config.json: .* no such file"),
         (
-            lambda d: _edit(d / "processor_config.json", lambda c: c["image_processor"].update(resample=0)),
+            lambda d: edit(d / "processor_config.json", lambda c: c["image_processor"].update(resample=0)),
             r"resample: expected 3",
         ),
         (lambda d: (d / "generation_config.json").write_text("{"), r"generation_config.json: expected JSON"),
@@ -125,7 +103,7 @@ def test_damaged_checkpoints_get_one_sentence_and_leave_nothing(
     _, directory = llava()
     damage(directory)
     with pytest.raises(BadInput, match=message) as caught:
-        import_llava(directory, tmp_path / "omma")
+        import_transformers(directory, tmp_path / "omma")
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
     assert [path.name for path in tmp_path.iterdir()] == ["llava"]
 
@@ -135,24 +113,23 @@ def test_a_missing_shard_is_named(llava: MakeLlava, tmp_path: Path) -> None:
     shard = sorted(directory.glob("model-*.safetensors"))[1]
     shard.unlink()
     with pytest.raises(BadInput, match=rf"{shard.name}: expected a whole safetensors file, found no such file"):
-        import_llava(directory, tmp_path / "omma")
+        import_transformers(directory, tmp_path / "omma")
 
 
 @pytest.mark.parametrize(
-    ("projector", "found"),
+    ("projector", "message"),
     [
-        ({"type": "linear"}, "'linear'"),
-        ({"type": "mlp", "depth": 3}, "'mlp' of depth 3"),
-        ({"type": "mlp", "first_width": 24}, "'mlp' of depth 2 and first width 24"),
+        ({"type": "linear"}, "projector: expected mlp, which LlavaForConditionalGeneration can hold, found linear"),
+        ({"type": "mlp", "depth": 3}, "projector: expected an MLP of depth 2 and one width, which .* found one of depth 3"),
     ],
 )
 def test_a_projector_that_llava_has_not_cannot_be_exported(
-    toy_model: Make, tmp_path: Path, projector: dict[str, Any], found: str
+    toy_model: Make, tmp_path: Path, projector: dict[str, Any], message: str
 ) -> None:
     model, processor = toy_model(projector=projector)
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")
-    with pytest.raises(BadInput, match=f"expected an MLP of depth 2 and one width, the only projector .* found {found}"):
+    with pytest.raises(BadInput, match=message):
         export_transformers(tmp_path / "omma", tmp_path / "llava")
     assert not (tmp_path / "llava").exists()
 
@@ -160,22 +137,18 @@ def test_a_projector_that_llava_has_not_cannot_be_exported(
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda d: _edit(d / "config.json", lambda c: c.update(model_type="llava")), r"model_type: expected omma"),
-        (lambda d: _edit(d / "config.json", lambda c: c.update(projector=None)), r"found none for projector"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(model_type="llava")), r"model_type: expected omma"),
+        (lambda d: edit(d / "config.json", lambda c: c.update(projector=None)), r"found none for projector"),
         (
-            lambda d: _edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
+            lambda d: edit(d / "config.json", lambda c: c.update(resolution={"type": "native", "patch": 7})),
             r"resolution: expected one of crop-square, pad-square, stretch-square, .* found native",
         ),
         (
-            lambda d: _edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
+            lambda d: edit(d / "config.json", lambda c: c["resolution"].update(size=35)),
             r"resolution.size: expected 28, the size that the encoder's positions are for.* found 35",
         ),
-        (
-            lambda d: _edit(d / "config.json", lambda c: c["encoder"].update(tap="final")),
-            r"encoder.tap: expected the number of a hidden state.* found 'final'",
-        ),
         (lambda d: (d / "tokenizer.json").unlink(), r"expected the processor and tokenizer of a saved model"),
-        (lambda d: _truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
+        (lambda d: truncate(d / "model.safetensors"), r"expected a whole safetensors file"),
     ],
 )
 def test_damaged_models_are_not_exported(
@@ -193,5 +166,12 @@ def test_a_directory_that_holds_something_is_left_alone(llava: MakeLlava, tmp_pa
     _, directory = llava()
     shutil.copytree(directory, tmp_path / "taken")
     with pytest.raises(BadInput, match="expected a new or empty directory, found one with files in it"):
-        import_llava(directory, tmp_path / "taken")
+        import_transformers(directory, tmp_path / "taken")
     assert (tmp_path / "taken" / "model.safetensors").is_file()
+
+
+def test_stages_without_end_are_refused_before_they_are_built(llava: MakeLlava, tmp_path: Path) -> None:
+    _, directory = llava(vision="focalnet", resolution="stretch-square")
+    edit(directory / "config.json", lambda c: c["vision_config"].update(depths=[10**9, 2]))
+    with pytest.raises(BadInput, match=r"expected as many layers as \d+ stored tensors can make, found 1000000004"):
+        import_transformers(directory, tmp_path / "omma")

@@ -15,7 +15,7 @@ from torch import Tensor
 from omma.errors import BadInput
 from omma.model import OmmaForConditionalGeneration
 from omma.model.composition import Composition
-from omma.model.interop.llava_export import export_transformers
+from omma.model.interop.exporting import export_transformers
 from omma.model.loading import load_model
 from omma.model.saving import load_parts, read_tensors, save_composition
 from omma.objectives import OBJECTIVES

@@ -11,7 +11,7 @@ from torch import Tensor
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
 from omma.errors import BadInput
-from omma.model.interop.llava_export import export_transformers
+from omma.model.interop.exporting import export_transformers
 from omma.model.loading import load_model
 from omma.model.saving import save_composition
 from omma.objectives import OBJECTIVES

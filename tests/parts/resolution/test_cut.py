@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,11 +56,21 @@ def test_a_frame_painted_in_strips_is_the_one_painted_whole(
 ) -> None:
     picture = noise(size)
     plan = PadSquare.Config(size=32).build().plan(*size)
-    (whole,) = cut(picture, plan, fill=(122, 116, 104), resample=resample)
+    plan = replace(plan, canvases=tuple(replace(canvas, resample=resample) for canvas in plan.canvases))
+    (whole,) = cut(picture, plan, fill=(122, 116, 104))
     monkeypatch.setattr(base, "MOST_FRAMED", 0)
     monkeypatch.setattr(base, "STRIP", 1000)
-    (strips,) = cut(picture, plan, fill=(122, 116, 104), resample=resample)
+    (strips,) = cut(picture, plan, fill=(122, 116, 104))
     assert strips.tobytes() == whole.tobytes()
+
+
+def test_a_canvas_is_resized_as_it_says() -> None:
+    picture = noise((20, 10))
+    resample = Image.Resampling.BILINEAR
+    plan = Plan((20, 10), (Canvas((0, 0, 20, 10), (7, 5), (7, 5), resample=resample),), (View(0, (0, 0, 7, 5)),), ())
+    (view,) = cut(picture, plan)
+    assert view.tobytes() == picture.resize((7, 5), resample).tobytes()
+    assert view.tobytes() != picture.resize((7, 5), Image.Resampling.BICUBIC).tobytes()
 
 
 def test_the_frame_of_a_long_picture_takes_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:

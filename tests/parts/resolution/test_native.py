@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from PIL import Image
 from transformers.image_processing_backends import PilBackend
 from transformers.image_utils import SizeDict
 from transformers.models.fuyu.image_processing_pil_fuyu import FuyuImageProcessorPil
@@ -66,6 +65,15 @@ def test_pixels_are_those_of_transformers(size: Size) -> None:
     picture = noise(size)
     expected = processor(picture, return_tensors="np")["images"][0][0]
     plan = planner("native", most=(120, 90), patch=30).plan(*size)
-    (found,) = pixels(cut(picture, plan, fill=(9, 9, 9), resample=Image.Resampling.BILINEAR))
+    (found,) = pixels(cut(picture, plan, fill=(9, 9, 9)))
     np.testing.assert_array_equal(found, expected[:, : found.shape[1], : found.shape[2]])
     assert (expected[:, found.shape[1] :] == 1).all() and (expected[:, :, found.shape[2] :] == 1).all()
+
+
+def test_rows_end_with_a_token_instead_of_a_mark() -> None:
+    strategy = planner("native", patch=30, newline="|NEWLINE|")
+    plan = strategy.plan(70, 100)
+    found = arrange(plan.layout, 1, lambda view: (4, 3), strategy.marks)
+    assert strategy.marks == ()
+    assert found.runs == (3, "|NEWLINE|") * 4
+    assert found.index.tolist() == list(range(12))

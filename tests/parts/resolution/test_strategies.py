@@ -20,6 +20,7 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "stretch-square": {"size": 8},
     "pad-square": {"size": 8},
     "crop-square": {"size": 8},
+    "fit-square": {"size": 8},
     "anyres": {"canvases": CANVASES, "size": 8},
     "closest-aspect": {"size": 8},
     "windows": {"canvas": (16, 24), "size": 8},

@@ -1,6 +1,6 @@
 """Published checkpoint layouts, in and out."""
 
-from omma.model.interop.llava_export import export_transformers
-from omma.model.interop.llava_import import import_llava
+from omma.model.interop.exporting import export_transformers
+from omma.model.interop.importing import import_transformers
 
-__all__ = ["export_transformers", "import_llava"]
+__all__ = ["export_transformers", "import_transformers"]

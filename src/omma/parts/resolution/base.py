@@ -42,6 +42,7 @@ class Canvas:
         offset: where the content's top left corner lands on the canvas; negative to crop.
         fill: colour beside the content and beyond the picture; None for what the caller of `cut` gives, the encoder's mean.
         source: number of the canvas, an earlier one, that the region is of; None for the picture itself.
+        resample: how it is resized.
     """
 
     region: Rectangle
@@ -50,6 +51,7 @@ class Canvas:
     offset: tuple[int, int] = (0, 0)
     fill: Color | None = None
     source: int | None = None
+    resample: Image.Resampling = Image.Resampling.BICUBIC
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +129,7 @@ def grid_of_views(canvas: int, rows: int, columns: int, size: Size) -> tuple[Vie
     )
 
 
-def cut(
-    image: Image.Image,
-    plan: Plan,
-    *,
-    fill: Color = (0, 0, 0),
-    resample: Image.Resampling = Image.Resampling.BICUBIC,
-) -> list[Image.Image]:
+def cut(image: Image.Image, plan: Plan, *, fill: Color = (0, 0, 0)) -> list[Image.Image]:
     """The pixels of every view of a plan, in order.
 
     Args:
@@ -148,7 +144,7 @@ def cut(
     canvases: list[Image.Image] = []
     for canvas in plan.canvases:
         source = image if canvas.source is None else canvases[canvas.source]
-        canvases.append(_paint(source, canvas, canvas.fill if canvas.fill is not None else fill, resample))
+        canvases.append(_paint(source, canvas, canvas.fill if canvas.fill is not None else fill))
     return [
         canvases[view.canvas]
         if view.box == (0, 0, *canvases[view.canvas].size)
@@ -157,12 +153,12 @@ def cut(
     ]
 
 
-def _paint(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resampling) -> Image.Image:
+def _paint(image: Image.Image, canvas: Canvas, fill: Color) -> Image.Image:
     region = image
     if canvas.region != (0, 0, *image.size):
-        region = _framed(image, canvas, fill, resample)
+        region = _framed(image, canvas, fill)
     if region.size != canvas.content:
-        region = region.resize(canvas.content, resample)
+        region = region.resize(canvas.content, canvas.resample)
     if canvas.size == canvas.content and canvas.offset == (0, 0):
         return region
     painted = Image.new("RGB", canvas.size, fill)
@@ -176,7 +172,7 @@ STRIP = 1 << 22
 """Pixels of the strips in which a larger one is painted."""
 
 
-def _framed(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Resampling) -> Image.Image:
+def _framed(image: Image.Image, canvas: Canvas, fill: Color) -> Image.Image:
     """A canvas's region of a picture, filled up where it reaches beyond; a huge one is as wide as the content already.
 
     A picture of 30,000 x 10 pixels would need gigabytes for its square. Pillow resizes by width first and by height then, so
@@ -190,7 +186,7 @@ def _framed(image: Image.Image, canvas: Canvas, fill: Color, resample: Image.Res
         for row in range(0, image.height, rows):
             strip = Image.new("RGB", (width, min(rows, image.height - row)), fill)
             strip.paste(image.crop((0, row, image.width, row + strip.height)), (-left, 0))
-            narrow.paste(strip.resize((canvas.content[0], strip.height), resample), (0, row))
+            narrow.paste(strip.resize((canvas.content[0], strip.height), canvas.resample), (0, row))
         image, left, width = narrow, 0, canvas.content[0]
     frame = Image.new("RGB", (width, height), fill)
     frame.paste(image, (-left, -top))

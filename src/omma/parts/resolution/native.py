@@ -5,6 +5,7 @@ Fuyu-8B: "Fuyu-8B: a multimodal architecture for AI agents" (2023), and its proc
 
 from __future__ import annotations
 
+from PIL import Image
 from pydantic import Field, PositiveInt
 
 from omma.parts.base import PartConfig
@@ -34,7 +35,7 @@ class Native(Resolution):
         size = (-(-content[0] // patch) * patch, -(-content[1] // patch) * patch)
         return Plan(
             (width, height),
-            (Canvas(whole, content, size, fill=PADDING),),
+            (Canvas(whole, content, size, fill=PADDING, resample=Image.Resampling.BILINEAR),),
             (View(0, (0, 0, *size)),),
             (MapTokens(((0,),), row_text=self.config.newline),),
         )

@@ -1,7 +1,8 @@
-"""The three ways to make any picture one square view: stretch it, pad it, or crop its centre.
+"""The ways to make any picture one square view: stretch it, pad it before or after it is resized, or crop its centre.
 
 pad-square: LLaVA-1.5 (arXiv 2310.03744, section 3): pad to a square, then resize.
 crop-square: LLaVA 1.0 (arXiv 2304.08485) through CLIP's preprocessing: short side to ``size``, then the centre.
+fit-square: DeepSeek-VL (arXiv 2403.05525, section 3.1): long side to ``size``, then pad.
 stretch-square: the rest of the field (SigLIP, BLIP-2, Qwen-VL): resize regardless of shape.
 """
 
@@ -10,7 +11,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from omma.parts.base import PartConfig
-from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, ViewTokens, checked
+from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Rectangle, Resolution, View, ViewTokens, checked
+
+THINNEST = 14
+"""Pixels that the short side of a picture keeps at least when its long side is fitted (DeepSeek-VL's processor)."""
 
 
 class SquareConfig(PartConfig):
@@ -48,6 +52,24 @@ class PadSquare(Resolution):
         left, top = (longest - width) // 2, (longest - height) // 2
         region = (-left, -top, longest - left, longest - top)
         return _single(width, height, Canvas(region, (side, side), (side, side)))
+
+
+@RESOLUTIONS.register("fit-square")
+class FitSquare(Resolution):
+    is_plain = True
+
+    class Config(SquareConfig):
+        pass
+
+    def plan(self, width: int, height: int) -> Plan:
+        return _single(width, height, fitted(checked(width, height), self.config.size))
+
+
+def fitted(whole: Rectangle, side: int) -> Canvas:
+    """A square canvas with the whole picture in its own shape in the middle, and padding beside it."""
+    longest = max(whole[2:])
+    width, height = (max(round(length * (side / longest)), min(THINNEST, side)) for length in whole[2:])
+    return Canvas(whole, (width, height), (side, side), ((side - width) // 2, (side - height) // 2))
 
 
 @RESOLUTIONS.register("crop-square")

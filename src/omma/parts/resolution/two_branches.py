@@ -22,9 +22,7 @@ from omma.parts.resolution.base import (
     ViewTokens,
     checked,
 )
-
-THINNEST = 14
-"""Pixels that the short side of a picture keeps at least when its long side is fitted (DeepSeek-VL's processor)."""
+from omma.parts.resolution.square import fitted
 
 
 @RESOLUTIONS.register("two-branches")
@@ -57,10 +55,4 @@ def _stretched(whole: Rectangle, sizes: Size) -> tuple[Canvas, ...]:
 
 def _padded(whole: Rectangle, sizes: Size) -> tuple[Canvas, ...]:
     large, small = max(sizes), min(sizes)
-    longest = max(whole[2:])
-    width, height = (max(round(side * (large / longest)), min(THINNEST, large)) for side in whole[2:])
-    offset = ((large - width) // 2, (large - height) // 2)
-    return (
-        Canvas(whole, (width, height), (large, large), offset),
-        Canvas((0, 0, large, large), (small, small), (small, small), source=0),
-    )
+    return fitted(whole, large), Canvas((0, 0, large, large), (small, small), (small, small), source=0)

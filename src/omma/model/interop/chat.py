@@ -30,11 +30,18 @@ _PROBES: tuple[tuple[Turn, ...], ...] = (
 )
 
 
-def chat_format(source: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[str, str | None, str | None]:
-    """(name of the chat format, its system text, the Jinja template to keep if omma's writes something else)."""
+def chat_format(
+    source: Path, tokenizer: PreTrainedTokenizerBase, *, image_token: str, usual: str
+) -> tuple[str, str | None, str | None]:
+    """(name of the chat format, its system text, the Jinja template to keep if omma's writes something else).
+
+    Args:
+        image_token: what the checkpoint's template writes for a picture.
+        usual: the format's name where there is no template, or one of another format.
+    """
     template = _chat_template(source, tokenizer)
     if template is None:
-        return "vicuna-v1", None, None
+        return usual, None, None
     messages = [_messages(turns) for turns in _PROBES]
     try:
         theirs = [
@@ -42,16 +49,26 @@ def chat_format(source: Path, tokenizer: PreTrainedTokenizerBase) -> tuple[str, 
             for chat in messages
         ]
     except Exception:
-        return "vicuna-v1", "", template
+        return usual, "", template
+    # What the processor writes around a picture is not in a template's text.
+    borders = TEMPLATES[usual].borders
     for name, known in TEMPLATES.items():
+        if known.borders != borders:
+            continue
         for system in (None, ""):
             ours = [
-                known.text(turns, eos=tokenizer.eos_token or "", system=system, generation_prompt=True)
+                known.text(
+                    turns,
+                    eos=tokenizer.eos_token or "",
+                    system=system,
+                    image_token=image_token,
+                    generation_prompt=True,
+                )
                 for turns in _PROBES
             ]
             if known.user_words and ours[0] == theirs[0]:
                 return name, system, None if ours == theirs else template
-    return "vicuna-v1", "", template
+    return usual, "", template
 
 
 def _messages(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
