@@ -44,28 +44,6 @@ def test_labels_are_written_at_their_places() -> None:
     assert all(place == pytest.approx(expected) for place in places)
 
 
-def test_some_letters_of_a_word_are_where_they_stand() -> None:
-    term = captioning(grounded=1.0, max_tokens=400).term()
-    (sample,) = samples(1, task="describe")
-    side, letters = max(sample.images[0].size), "ABCDEFGHIJ"
-    words = tuple(Box(0, 10 * row, 100, 10 * row + 8, letters) for row in range(30))
-    written = term.tokens(Sample("one", sample.turns, words=words))
-    told = term.tokenizer.decode(written.ids[1:-1]).split(";")[:-1]
-    assert len(told) == 30
-    lengths = [len(text.strip()) for text in told]
-    assert 5 <= lengths.count(10) <= 25 and set(lengths) <= {1, 2, 3, 4, 10}
-    by_place: dict[tuple[float, ...], str] = {}
-    for place, token in zip(written.places, written.ids, strict=True):
-        if place is not None:
-            by_place[place] = by_place.get(place, "") + term.tokenizer.decode([token])
-    for (x, _, width, _), text in by_place.items():
-        text = text.strip(" ;").upper()
-        first = letters.index(text[0])
-        left = (side - sample.images[0].size[0]) // 2
-        assert text == letters[first : first + len(text)]
-        assert (x * side - left, width * side) == pytest.approx((10 * (first + len(text) / 2), 10 * len(text)))
-
-
 def test_the_place_stands_where_the_next_token_is_predicted() -> None:
     objective = captioning(grounded=1.0)
     term = objective.term()

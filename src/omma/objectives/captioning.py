@@ -3,8 +3,7 @@
 It keeps in the features where things are and how many, which matching alone throws away (CapPa, arXiv 2306.07915; beside
 the sigmoid loss in SigLIP 2, 2502.14786, section 2.2). As in LocCa (2403.19596), whose decoder SigLIP 2 takes, a share of
 the samples is read out by place instead (grounded captioning): boxes are given one after another, and what each holds is
-to be said. Of a printed word it is sometimes only some letters: what could be guessed from a word's beginning has to be
-read then. LocCa writes boxes as tokens; ours are waves added to the tokens that speak of them, which then see only the
+to be said. LocCa writes boxes as tokens; ours are waves added to the tokens that speak of them, which then see only the
 features inside: a short training has no time to learn numbers, and where to look, before it learns what is there. The
 decoder belongs to the objective and is not kept. It reads the layer that the
 vision-language model will tap.
@@ -37,11 +36,6 @@ from omma.parts.resolution.base import Resolution
 WAVES = 6
 """Octaves in which a place is told, from the whole picture to a thirty-second of it."""
 
-PARTS = 0.5
-"""Share of the words of which only some letters are read out."""
-LETTERS = (1, 4)
-"""How many at least and at most."""
-
 Place = tuple[float, float, float, float]
 """Centre and size (x, y, width, height) of a box, as shares of the view."""
 
@@ -71,8 +65,7 @@ class CaptioningTerm:
     def tokens(self, sample: Sample) -> Written:
         written = Written([self.tokenizer.bos_token_id], [None])
         rng = random.Random(sample.id)
-        boxes = [box for box in sample.boxes if box.label]
-        boxes += [_letters(word, rng) if rng.random() < PARTS else word for word in sample.words if word.label]
+        boxes = [box for box in (*sample.boxes, *sample.words) if box.label]
         if boxes and rng.random() < self.grounded:
             self._by_place(written, sample, boxes, rng)
         else:
@@ -109,16 +102,6 @@ class CaptioningTerm:
                 if place is not None:
                     places[row, position] = place
         return {"ids": ids, "labels": labels, "places": places}
-
-
-def _letters(word: Box, rng: random.Random) -> Box:
-    """Some neighbouring letters of a word, where they are if all are equally wide: right to a fraction of a patch."""
-    length = len(word.label)
-    count = min(length, rng.randint(*LETTERS))
-    first = rng.randint(0, length - count)
-    width = (word.right - word.left) / length
-    left = word.left + first * width
-    return Box(left, word.top, left + count * width, word.bottom, word.label[first : first + count])
 
 
 def _padded(length: int) -> int:
