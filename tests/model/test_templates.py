@@ -40,6 +40,7 @@ CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))
         ),
         ("plain", "<image>a1\na2\n"),
         ("plain-img", "<image>a1</s>a2</s>"),
+        ("plain-blip-2", "<image>a1\na2\n"),
         (
             "chatml-img",
             "<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n<image>\nq1<|im_end|>\n<|im_start|>assistant\n"
@@ -70,6 +71,7 @@ def test_complete_conversations(name: str, expected: str) -> None:
         ("chatml", "a1<|im_end|>a2<|im_end|>"),
         ("plain", "a1\na2\n"),
         ("plain-img", "a1</s>a2</s>"),
+        ("plain-blip-2", "a1\na2\n"),
         ("monkey", " a1</s> a2</s>"),
         ("blip-2", " a1\n a2\n"),
         ("deepseek-vl", " a1</s> a2</s>"),

@@ -43,6 +43,7 @@ PUBLISHED = {
     "deepseek-vl-7b": 7_331_390_721,
     "deepseek-vl-1.3b": 1_962_640_384,
     "fuyu": 9_408_238_592,
+    "blip2": 3_744_679_936,
     "honeybee-c": 7_078_665_728,
     "honeybee-d": 7_097_211_744,
     # Not published: DINOv2-L with four registers, SigLIP-SO400M without its head, three layers, Vicuna-7B.
@@ -77,7 +78,8 @@ def test_pictures_fit_into_every_stage(name: str, size: str) -> None:
     resolution = recipe.model.resolution.build()
     parts["encoder"].check(resolution)
     arranger = Arranger(resolution, parts["encoder"], parts["projector"])
-    longest = min(stage.objective.max_length for stage in recipe.stages.values())
+    objectives = [stage.objective for stage in recipe.stages.values()]
+    longest = min(objective.max_length for objective in objectives if objective.type == "language-modeling")
     reads = getattr(parts["language_model"].config, "max_position_embeddings", longest)
     for picture in PICTURES:
         _, arrangement = arranger.of(picture)

@@ -235,6 +235,8 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
         if load_weights:
             if model.encoder.has_weights:
                 vlm.encoder.load_state_dict(model.encoder.build(load_weights=True).state_dict())
+            if model.projector.has_weights:
+                vlm.projector.load_weights(model.projector.weights)
             if model.backbone.weights is not None:
                 loaded = model.backbone.build().causal_lm(load_weights=True)
                 vlm.language_model.load_state_dict(loaded.state_dict())

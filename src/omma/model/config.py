@@ -80,7 +80,7 @@ class OmmaConfig(PretrainedConfig):
         return cls(
             resolution=resolution.to_dict(),
             encoder=encoder.spelled_out(),
-            projector=projector.to_dict(),
+            projector=projector.spelled_out(),
             backbone=backbone_data,
             expert=expert.to_dict() if expert is not None else None,
             **kwargs,

@@ -343,6 +343,15 @@ TEMPLATES: dict[str, Template] = {
             picture_line=False,
         ),
         Template(
+            "plain-blip-2",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(end="\n"),
+            user_words=False,
+            picture_line=False,
+            picture_before_bos=True,
+        ),
+        Template(
             "plain-img",
             system=Frame(),
             user=Frame(),

@@ -2,6 +2,7 @@
 
 from omma.objectives import captioning as captioning
 from omma.objectives import contrastive as contrastive
+from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling
 from omma.objectives import masked_image as masked_image

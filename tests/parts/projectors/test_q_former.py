@@ -71,34 +71,6 @@ def test_starts_as_published(build: Build) -> None:
     assert [layer.has_cross_attention for layer in layers] == [True, False] * 6
 
 
-def test_text_can_run_through_the_same_weights(build: Build) -> None:
-    """As the first stage would: text sees queries, and queries do not see text, so they come out as without it."""
-    projector = build("q-former", 20, 32, queries=5, architecture={**TINY, "use_qformer_text_input": True})
-    for parameter in projector.parameters():
-        torch.nn.init.normal_(parameter, std=0.3)
-    features, text = torch.randn(2, 9, 20), torch.randn(2, 4, 16)
-    mask = torch.ones(2, 1, 9, 9, dtype=torch.bool)
-    mask[:, :, :5, 5:] = False
-    mask[:, :, 5:, 5:] = torch.ones(4, 4).tril().bool()
-    queries = projector.queries.expand(2, -1, -1)
-
-    def run(text: torch.Tensor) -> torch.Tensor:
-        return projector.model(
-            query_embeds=torch.cat([queries, text], 1),
-            query_length=5,
-            attention_mask=mask,
-            encoder_hidden_states=features,
-        ).last_hidden_state
-
-    hidden = run(text)
-    torch.testing.assert_close(projector.linear(hidden[:, :5]), projector(features), atol=1e-4, rtol=1e-4)
-    changed = text.clone()
-    changed[:, 2] = torch.randn(2, 16)
-    again = run(changed)
-    assert torch.equal(again[:, :7], hidden[:, :7])
-    assert not torch.isclose(again[:, 7:], hidden[:, 7:]).all(-1).any()
-
-
 def test_refusals(build: Build) -> None:
     with pytest.raises(BadInput) as caught:
         build("q-former", 20, 32, architecture={**TINY, "encoder_hidden_size": 24})
