@@ -16,7 +16,7 @@ from omma.model.composition import Composition, compose
 from omma.objectives import OBJECTIVES, itc_itm_itg
 from omma.objectives.text_of_queries import may_see
 from omma.recipe import ModelRecipe
-from toy_training import MODEL, assert_close, gradients, samples, step_of, toy_model
+from toy_training import MODEL, gradients, samples, step_of, toy_model
 
 VISION = {
     "model_type": "blip_2_vision_model", "image_size": 32, "patch_size": 8, "hidden_size": 32, "intermediate_size": 48,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import BertModel, Blip2QFormerConfig, Blip2QFormerModel, PreTrainedTokenizerBase
+from transformers import Blip2QFormerConfig, Blip2QFormerModel, PreTrainedTokenizerBase
 from transformers.models.blip_2.modeling_blip_2 import Blip2QFormerIntermediate, Blip2QFormerOutput, Blip2TextEmbeddings
 
 from omma.data.sample import Sample
