@@ -85,7 +85,8 @@ def test_quick_commands_run(command: str) -> None:
     assert result.exit_code == 0, result.output
 
 
-@pytest.mark.parametrize("page", PAGES)
+# The recipe of new-part.md needs the part that the page adds: tests/test_new_part.py runs it.
+@pytest.mark.parametrize("page", sorted(set(PAGES) - {"docs/new-part.md"}))
 def test_recipes_and_studies_in_the_documentation_load(page: str, tmp_path: Path) -> None:
     for block in blocks(page, "yaml"):
         data = yaml.safe_load(block)
