@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel
 
+from omma.model.loading import load_model
 from omma.training.run import train
-from omma.zoo.ship import card, save_encoder
-from toy_training import toy_recipe
+from omma.zoo.ship import card, save_encoder, save_whole
+from toy_training import MODEL, toy_recipe
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +30,22 @@ def test_an_encoder_alone_is_a_model_of_transformers(run: Path, tmp_path: Path) 
     assert loaded
     for name, tensor in loaded.items():
         assert torch.equal(tensor, trained[f"encoder.model.{name}"].bfloat16().float()), name
+
+
+def test_a_whole_model_ends_where_its_encoder_is_read(tmp_path: Path) -> None:
+    recipe = toy_recipe(model={"encoder": MODEL["encoder"] | {"tap": -2}})
+    train(recipe, tmp_path / "run")
+    (tmp_path / "zoo").mkdir()
+    save_whole(tmp_path / "run", tmp_path / "zoo")
+    (model, processor), (shorter, _) = (load_model(tmp_path / name) for name in ("run/model", "zoo"))
+    assert (len(model.encoder.model.encoder.layers), len(shorter.encoder.model.encoder.layers)) == (2, 1)
+    messages = [{"role": "user", "content": [{"type": "image", "image": Image.new("RGB", (40, 30), "red")}]}]
+    options = {"tokenize": True, "return_dict": True, "return_tensors": "pt", "add_generation_prompt": True}
+    inputs = processor.apply_chat_template(messages, **options)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(parameter.bfloat16())  # as it is shipped
+        assert torch.equal(model(**inputs).logits, shorter(**inputs).logits)
 
 
 def test_a_card_tells_the_run(run: Path) -> None:

@@ -3,13 +3,13 @@
     python -m omma.zoo.ship RUN NAME QUALITY [encoder]
 
 RUN is a finished run, NAME what ``zoo:NAME`` is to find, QUALITY a text file with its measured quality (and the command
-that measures it), which the card quotes. With ``encoder``, only the encoder of a vision-language model is kept.
+that measures it), which the card quotes. With ``encoder``, only the encoder of a vision-language model is kept; without, all but
+what nothing reads of it.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from collections import defaultdict
 from importlib.resources import files
@@ -17,8 +17,11 @@ from pathlib import Path
 
 import torch
 
-from omma.model.composition import Composition
+from omma.model.composition import Composition, compose
 from omma.model.saving import load_parts, save_composition
+from omma.parts.encoders.transformers_vision import TransformersEncoder
+from omma.parts.weights import plain_architecture
+from omma.recipe import ModelRecipe
 from omma.storage import whole_directory
 from omma.training.run import build_model, open_run
 
@@ -81,13 +84,38 @@ def save_encoder(run: Path, directory: Path) -> None:
     save_composition(Composition(encoder=model.encoder, resolution=model.resolution), directory, dtype=torch.bfloat16)
 
 
+def save_whole(run: Path, directory: Path) -> None:
+    """Write the model of a finished run in bfloat16, without the encoder's blocks behind its tap."""
+    recipe = open_run(run)
+    model = build_model(recipe)
+    load_parts(model, run / "model")
+    save_composition(without_unread_blocks(model, recipe.model), directory, dtype=torch.bfloat16)
+
+
+def without_unread_blocks(model: Composition, recipe: ModelRecipe) -> Composition:
+    """The same model with an encoder that ends where it is read; the model itself if there is nothing to leave out."""
+    encoder, config = model.encoder, recipe.encoder
+    if model.vlm is None or not isinstance(encoder, TransformersEncoder) or encoder.hierarchical or encoder.config.tap == "final":
+        return model
+    settings = plain_architecture(encoder.model.config)
+    read = encoder.tap % (1 + encoder.model.config.num_hidden_layers)
+    assert config is not None
+    changes = {"architecture": settings | {"num_hidden_layers": read}, "tap": -1, "weights": None}
+    parts = {"encoder": config.model_copy(update=changes)}
+    shorter = compose(recipe.model_copy(update=parts), load_weights=False)
+    assert shorter.vlm is not None
+    whole = model.vlm.state_dict()
+    shorter.vlm.load_state_dict({name: whole[name] for name in shorter.vlm.state_dict()})
+    return shorter
+
+
 def main(run: Path, name: str, quality: Path, part: str | None = None) -> None:
     target = Path(str(files("omma.zoo"))) / name
     with whole_directory(target) as directory:
         if part == "encoder":
             save_encoder(run, directory)
         else:
-            shutil.copytree(run / "model", directory, dirs_exist_ok=True)
+            save_whole(run, directory)
         size = sum(file.stat().st_size for file in directory.iterdir())
         text = card(run, name, quality.read_text(encoding="utf-8"), size=size)
         (directory / "README.md").write_text(text, encoding="utf-8")
