@@ -1,0 +1,139 @@
+"""Transcription: what stands in each patch, in the vocabulary of the language model that will read the features.
+
+A captioner that grows up with an encoder learns to find its way through the features, and a language model that comes later
+does not (docs/log.md). So every feature says by itself, through one linear map, which words its patch holds: a linear
+projector can then turn the picture into the words on it, in their order, which any language model reads. What stands where is
+known of generated pages, as it is to LocCa (arXiv 2403.19596) and to the layout models (LayoutLM, 1912.13318).
+
+Shapes: V views, T features of a view, C channels, S tokens that a patch holds at most, W tokens of the vocabulary.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+
+from omma.data.sample import Box, Sample
+from omma.errors import BadInput
+from omma.model.composition import Composition, load_tokenizer
+from omma.objectives.base import OBJECTIVES, MicroBatch
+from omma.objectives.picture_text import PictureTextObjective
+from omma.parts.base import PartConfig
+from omma.parts.resolution.base import Resolution
+from omma.parts.weights import locate
+
+BLANK = 0.1
+"""Weight of a place that holds nothing, beside 1 of a token: most of a picture holds nothing."""
+
+
+LINES = 3
+"""Heights that are told apart within a patch."""
+
+
+@dataclass
+class TranscriptionTerm:
+    tokenizer: PreTrainedTokenizerBase
+    resolution: Resolution
+    grid: tuple[int, int]
+    slots: int
+    nothing: int
+
+    def tokens(self, sample: Sample) -> np.ndarray:
+        """[views, T, S], each patch's tokens from left to right; of the first picture, whose places are known."""
+        rows, columns = self.grid
+        found: dict[tuple[int, int], list[tuple[int, float, int]]] = {}
+        left, top, right, bottom = self.resolution.plan(*sample.images[0].size).region_of(0)
+        # Where there are words, boxes are of what they belong to: a table's cells, a chart's bars.
+        for box in sample.words or sample.boxes:
+            y = ((box.top + box.bottom) / 2 - top) / (bottom - top) * rows
+            for x, token in self._placed(box):
+                row, column = math.floor(y), math.floor((x - left) / (right - left) * columns)
+                if 0 <= row < rows and 0 <= column < columns:
+                    # Line by line, where a patch holds parts of two.
+                    found.setdefault((row, column), []).append((round(LINES * y), x, token))
+        held = np.full((len(sample.images), rows * columns, self.slots), self.nothing, dtype=np.int64)
+        for (row, column), tokens in found.items():
+            for slot, (*_, token) in enumerate(sorted(tokens)[: self.slots]):
+                held[0, row * columns + column, slot] = token
+        return held
+
+    def _placed(self, box: Box) -> list[tuple[float, int]]:
+        """The tokens of a label with where they stand, if all characters are equally wide."""
+        text = f" {box.label.lower()}"
+        if not box.label:
+            return []
+        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        width = (box.right - box.left) / len(box.label)
+        # The space before the word takes no place, and what is a space alone is not told.
+        return [
+            (box.left + ((max(start, 1) + end) / 2 - 1) * width, token)
+            for token, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+            if end > 1
+        ]
+
+    def collate(self, tokens: list[np.ndarray]) -> dict[str, np.ndarray]:
+        known = [np.arange(len(one)) == 0 for one in tokens]
+        return {"held": np.concatenate(tokens), "known": np.concatenate(known)}
+
+
+@OBJECTIVES.register("transcription")
+class Transcription(PictureTextObjective):
+    class Config(PartConfig):
+        reader: str = "zoo:lm-small"
+        """The language model whose vocabulary and embeddings are aimed at; it is only looked up."""
+        slots: int = Field(default=3, ge=1)
+        """Tokens that a patch can hold."""
+        tap: int = -2
+        """Which hidden state of the encoder is read."""
+        micro_samples: int = Field(default=64, ge=1)
+
+    def __init__(self, config: Config, *, model: Composition) -> None:
+        super().__init__(config, model=model)
+        assert model.encoder is not None and model.resolution is not None
+        if not model.resolution.is_plain:
+            raise BadInput(
+                "model.resolution",
+                expected="a strategy with one view of the whole picture, whose features a place can be found in",
+                found=model.resolution.config.type,
+                remedy="use pad-square, crop-square or stretch-square",
+            )
+        self.tokenizer = load_tokenizer(config.reader, where="objective.reader")
+        reader = AutoModelForCausalLM.from_pretrained(locate(config.reader, where="objective.reader"), dtype=torch.float32)
+        table = reader.get_input_embeddings().weight.detach()
+        # Of length 1 on average, so that scores begin as large as those of any classifier.
+        self.register_buffer("table", table / table.norm(dim=-1).mean(), persistent=False)
+        self.maps = nn.ModuleList(nn.Linear(model.encoder.width, table.shape[1]) for _ in range(config.slots))
+        self.nothing = nn.Parameter(torch.zeros(table.shape[1]))
+        self.norm = nn.LayerNorm(model.encoder.width)
+        self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def term(self) -> TranscriptionTerm:
+        encoder, resolution = self.model.encoder, self.model.resolution
+        assert encoder is not None and resolution is not None
+        (view,) = resolution.plan(64, 64).views
+        grid = encoder.grid((view.box[2] - view.box[0], view.box[3] - view.box[1]))
+        return TranscriptionTerm(self.tokenizer, resolution, grid, self.config.slots, len(self.table))
+
+    def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
+        held = own["held"][own["known"]] != len(self.table)
+        return float(held.sum() + BLANK * (~held).sum())
+
+    def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
+        features = self.norm(hidden[:-1][self.config.tap][own["known"]])
+        held = own["held"][own["known"]]
+        classes = torch.cat([self.table, self.nothing[None].to(self.table)]).to(features)
+        total = features.new_zeros((), dtype=torch.float32)
+        for slot, read in enumerate(self.maps):
+            logits = F.linear(read(features), classes) * self.scale.exp()
+            losses = F.cross_entropy(logits.flatten(0, 1).float(), held[..., slot].flatten(), reduction="none")
+            total = total + (losses * torch.where(held[..., slot].flatten() == len(self.table), BLANK, 1.0)).sum()
+        return total
