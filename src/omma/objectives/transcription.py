@@ -33,8 +33,6 @@ from omma.parts.weights import locate
 
 BLANK = 0.1
 """Weight of a place that holds nothing, beside 1 of a token: most of a picture holds nothing."""
-
-
 LINES = 3
 """Heights that are told apart within a patch."""
 
@@ -68,10 +66,9 @@ class TranscriptionTerm:
 
     def _placed(self, box: Box) -> list[tuple[float, int]]:
         """The tokens of a label with where they stand, if all characters are equally wide."""
-        text = f" {box.label.lower()}"
         if not box.label:
             return []
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self.tokenizer(f" {box.label.lower()}", add_special_tokens=False, return_offsets_mapping=True)
         width = (box.right - box.left) / len(box.label)
         # The space before the word takes no place, and what is a space alone is not told.
         return [

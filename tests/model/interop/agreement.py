@@ -12,6 +12,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from omma.model import OmmaForConditionalGeneration
+from omma.model.interop import export_transformers, import_transformers
 from omma.model.interop.names import OMMA, shapes_of
 from omma.model.interop.registry import ARCHITECTURES
 
@@ -81,6 +82,20 @@ def same_answers(
     found = ours.generate(**inputs, **settings)[0, -8:]
     wanted = theirs.generate(**expected, **settings)[0, -8:]
     return found.tolist() == wanted.tolist()
+
+
+def there_and_back(model: OmmaForConditionalGeneration, directory: Path) -> Path:
+    """Export and import what is saved in ``directory / "omma"``, and see that weights and resolution are the same again.
+
+    Returns:
+        where the model is that came back.
+    """
+    export_transformers(directory / "omma", directory / "out")
+    import_transformers(directory / "out", directory / "again")
+    again = OmmaForConditionalGeneration.from_pretrained(directory / "again")
+    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
+    assert again.config.parts()["resolution"] == model.config.parts()["resolution"]
+    return directory / "again"
 
 
 def every_key_maps(settings: Any, model: OmmaForConditionalGeneration) -> None:

@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.agreement import AGREED, difference, every_key_maps, same_answers, there_and_back
 from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
@@ -190,11 +190,7 @@ def test_there_and_back_are_the_same_weights(
     toy_model: Make, framed: PreTrainedTokenizerFast, tmp_path: Path
 ) -> None:
     model, processor = _omma(toy_model, framed, tmp_path)
-    export_transformers(tmp_path / "omma", tmp_path / "out")
-    import_transformers(tmp_path / "out", tmp_path / "again")
-    again = OmmaForConditionalGeneration.from_pretrained(tmp_path / "again")
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
-    assert again.config.parts()["resolution"] == model.config.parts()["resolution"]
+    there_and_back(model, tmp_path)
     assert OmmaProcessor.from_pretrained(tmp_path / "again").chat_template == processor.chat_template
 
 

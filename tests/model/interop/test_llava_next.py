@@ -21,7 +21,7 @@ from transformers import (
 )
 from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil
 
-from model.interop.agreement import AGREED, difference, every_key_maps, same_answers
+from model.interop.agreement import AGREED, difference, every_key_maps, same_answers, there_and_back
 from model.interop.damages import DAMAGES, check_refused
 from omma.errors import BadInput
 from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
@@ -121,11 +121,7 @@ def test_there_and_back_are_the_same_weights(toy_model: Make, tmp_path: Path) ->
     model, processor = toy_model(resolution=RESOLUTION)
     model.save_pretrained(tmp_path / "omma")
     processor.save_pretrained(tmp_path / "omma")
-    export_transformers(tmp_path / "omma", tmp_path / "out")
-    import_transformers(tmp_path / "out", tmp_path / "again")
-    again = OmmaForConditionalGeneration.from_pretrained(tmp_path / "again")
-    assert all(torch.equal(tensor, again.state_dict()[name]) for name, tensor in model.state_dict().items())
-    assert again.config.parts()["resolution"] == model.config.parts()["resolution"]
+    there_and_back(model, tmp_path)
 
 
 def test_the_published_size_maps_key_by_key() -> None:
