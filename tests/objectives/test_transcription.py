@@ -107,5 +107,5 @@ def test_only_the_first_of_several_pictures_is_read() -> None:
 
 def test_a_strategy_of_many_views_is_refused() -> None:
     model = toy_model(projector=None, backbone=None, resolution={"type": "closest-aspect", "size": 32})
-    with pytest.raises(BadInput, match=r"model\.resolution: expected a strategy with one view .* found closest-aspect"):
+    with pytest.raises(BadInput, match=r"model\.resolution: expected a resolution strategy with one view .* found closest-aspect"):
         objective_of(model)

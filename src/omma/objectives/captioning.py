@@ -25,11 +25,17 @@ from torch.nn import functional as F
 from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample
-from omma.errors import BadInput
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import MOST_PICTURES, PictureTextObjective, heads_of, per_sample, text_of
+from omma.objectives.picture_text import (
+    MOST_PICTURES,
+    PictureTextObjective,
+    heads_of,
+    per_sample,
+    refuse_other_views,
+    text_of,
+)
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 
@@ -152,12 +158,12 @@ class Captioning(PictureTextObjective):
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
         assert model.encoder is not None and model.resolution is not None
-        if config.grounded and not model.resolution.is_plain:
-            raise BadInput(
-                "recipe field objective.grounded",
-                expected="a resolution strategy with one view of the whole picture, whose features a place can be found in",
-                found=model.resolution.config.type,
-                remedy="use pad-square, crop-square or stretch-square, or leave grounded at 0",
+        if config.grounded:
+            refuse_other_views(
+                model.resolution,
+                "whose features a place can be found in",
+                where="recipe field objective.grounded",
+                otherwise=", or leave grounded at 0",
             )
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
         width = model.encoder.width

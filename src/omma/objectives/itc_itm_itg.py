@@ -28,7 +28,7 @@ from omma.model.composition import Composition, load_tokenizer
 from omma.model.pixels import normalize
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
-from omma.objectives.picture_text import PictureTextCollator
+from omma.objectives.picture_text import PictureTextCollator, refuse_other_views
 from omma.objectives.text_of_queries import TextBranch, TextTerm, may_see
 from omma.parts.base import PartConfig
 from omma.parts.projectors.q_former import QFormer
@@ -76,13 +76,7 @@ class ItcItmItg(Objective):
                 remedy="use one, and a language model behind it, which stays as it is",
             )
         assert model.resolution is not None
-        if not model.resolution.is_plain:
-            raise BadInput(
-                "model.resolution",
-                expected="a strategy with one view of the whole picture, which a text is compared with",
-                found=model.resolution.config.type,
-                remedy="use stretch-square, as BLIP-2 does",
-            )
+        refuse_other_views(model.resolution, "which a text is compared with")
         return model.projector
 
     @property

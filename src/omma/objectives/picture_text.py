@@ -31,6 +31,17 @@ def heads_of(width: int) -> int:
     return max(1, width // 64)
 
 
+def refuse_other_views(resolution: Resolution, why: str, *, where: str = "model.resolution", otherwise: str = "") -> None:
+    """See that a strategy shows every picture as one view of the whole. Raises BadInput, with the reason, if not."""
+    if not resolution.is_plain:
+        raise BadInput(
+            where,
+            expected=f"a resolution strategy with one view of the whole picture, {why}",
+            found=resolution.config.type,
+            remedy=f"use pad-square, crop-square or stretch-square{otherwise}",
+        )
+
+
 def text_of(sample: Sample) -> str:
     """What is said of the pictures: the last thing the assistant says."""
     return next(turn.text for turn in reversed(sample.turns) if turn.role is Role.ASSISTANT)

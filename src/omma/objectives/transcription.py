@@ -23,10 +23,9 @@ from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample
-from omma.errors import BadInput
 from omma.model.composition import Composition, load_tokenizer
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import PictureTextObjective
+from omma.objectives.picture_text import PictureTextObjective, refuse_other_views
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 from omma.parts.weights import locate
@@ -96,13 +95,7 @@ class Transcription(PictureTextObjective):
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
         assert model.encoder is not None and model.resolution is not None
-        if not model.resolution.is_plain:
-            raise BadInput(
-                "model.resolution",
-                expected="a strategy with one view of the whole picture, whose features a place can be found in",
-                found=model.resolution.config.type,
-                remedy="use pad-square, crop-square or stretch-square",
-            )
+        refuse_other_views(model.resolution, "whose features a place can be found in")
         self.tokenizer = load_tokenizer(config.reader, where="objective.reader")
         reader = AutoModelForCausalLM.from_pretrained(locate(config.reader, where="objective.reader"), dtype=torch.float32)
         table = reader.get_input_embeddings().weight.detach()
