@@ -121,7 +121,7 @@ def test_a_field_of_a_part_is_named_too() -> None:
     [
         ("stages.align.batch=0", "greater than 0"),
         ("stages.align.batch=many", "integer"),
-        ("stages.align.precision=fp8", "'fp32' or 'bf16'"),
+        ("stages.align.precision=fp8", "'auto', 'bf16' or 'fp32'"),
         ("seed", "dotted.field=value"),
         ("size=paper", "--size"),
         ("evaluation.benchmarks.7.world=shapes", "an index below"),

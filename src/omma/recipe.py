@@ -31,6 +31,7 @@ from omma.parts.resolution import RESOLUTIONS
 
 SIZES = ("debug", "small", "paper")
 Size = Literal["debug", "small", "paper"]
+Precision = Literal["auto", "bf16", "fp32"]
 
 
 class Settings(BaseModel):
@@ -150,7 +151,8 @@ class StageRecipe(Settings):
     """Chat template of this stage, where it differs from the model's ("plain" for alignment)."""
     optimizer: Optimizer = Optimizer()
     schedule: Schedule = Schedule()
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Precision = "auto"
+    """What is computed in: ``auto`` is bf16 where the hardware multiplies it, and fp32 elsewhere."""
     gradient_checkpointing: bool = False
     lora: Lora | None = None
     bad_samples: float = Field(default=0.01, ge=0, le=1)

@@ -12,8 +12,9 @@ from PIL import Image
 from omma.data.images import MemoryImage
 from omma.data.sample import Box, Sample, assistant, user
 from omma.errors import BadInput
+from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
-from omma.objectives.transcription import BLANK
+from omma.objectives.transcription import ASKED, BLANK
 from toy_training import gradients, samples, step_of, toy_model
 
 
@@ -30,7 +31,7 @@ def page(*words: Box, boxes: tuple[Box, ...] = (), size: tuple[int, int] = (64, 
 
 def held(objective: Any, sample: Sample) -> dict[tuple[int, int], str]:
     """What each of the 4 x 4 patches holds, as text; patches without anything are left out."""
-    found = objective.term().tokens(sample)[0].reshape(4, 4, -1)
+    found = objective.term().held(sample)[0].reshape(4, 4, -1)
     texts = {}
     for row, column in np.ndindex(4, 4):
         tokens = [token for token in found[row, column] if token != len(objective.table)]
@@ -84,9 +85,22 @@ def test_the_loss_by_hand() -> None:
             chances = (objective.maps[slot](features) @ classes.T * 10).log_softmax(-1)
             for patch in range(16):
                 target = int(batch["transcription.held"][0, patch, slot])
-                expected -= float(chances[patch, target]) * (1.0 if target < len(objective.table) else BLANK)
+                if target != IGNORE:
+                    expected -= float(chances[patch, target]) * (1.0 if target < len(objective.table) else BLANK / ASKED)
     assert found == pytest.approx(expected, rel=1e-4)
-    assert objective.weights(batch) == {"transcription": pytest.approx(8 + BLANK * 24)}
+    nothing = (batch["transcription.held"] == len(objective.table)).sum()
+    assert objective.weights(batch) == {"transcription": pytest.approx(8 + BLANK / ASKED * nothing)}
+
+
+def test_of_the_places_that_hold_nothing_a_share_is_asked() -> None:
+    term = objective_of(slots=3).term()
+    asked = nothing = 0
+    for sample in samples(40, task="describe"):
+        whole, found = term.held(sample), term.tokens(sample)
+        assert (found == term.tokens(sample)).all(), "the same ones each time"
+        assert ((found == whole) | ((found == IGNORE) & (whole == term.nothing))).all()
+        asked, nothing = asked + (found == term.nothing).sum(), nothing + (whole == term.nothing).sum()
+    assert asked / nothing == pytest.approx(ASKED, abs=0.05)
 
 
 def test_only_the_first_of_several_pictures_is_read() -> None:
@@ -96,7 +110,7 @@ def test_only_the_first_of_several_pictures_is_read() -> None:
     one, several = samples(2, task="describe"), samples(2, world="panels", task="describe")
     weight = objective.weights(step_of(objective, several).micro_batches[0])["transcription"]
     assert weight == pytest.approx(
-        sum(float((held != 2048).sum() + BLANK * (held == 2048).sum()) for held in (
+        sum(float(((held != 2048) & (held != IGNORE)).sum() + BLANK / ASKED * (held == 2048).sum()) for held in (
             objective.term().tokens(sample)[:1] for sample in several))
     )  # fmt: skip
     losses, found = gradients(model, objective, step_of(objective, [*one, *several]))

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+import torch
 from torch import nn
 
 from omma.parts.encoders.sam import Sam
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.recipe import StageRecipe
 from omma.show.cost import cache_bytes
+from omma.training.precision import storage_dtype
 
 FORMULAS = (
     "weights = parameters x 2 bytes in bf16 (4 in fp32)",
@@ -49,7 +51,7 @@ def training_memory(name: str, stage: StageRecipe, parts: Mapping[str, nn.Module
         parts: modules by ``encoder``, ``projector``, ``language_model``, on any device.
         tokens_per_picture: features of one view, for encoders that learn.
     """
-    number = 2 if stage.precision == "bf16" else 4
+    number = storage_dtype(stage.precision).itemsize
     parameters = {f"{part}.{path}": p for part, module in parts.items() for path, p in module.named_parameters()}
     learning = [p for path, p in parameters.items() if _rate(path, stage) > 0]
     state = sum(p.numel() * _state_bytes(p, stage) for p in learning)
@@ -93,7 +95,7 @@ def _rate(path: str, stage: StageRecipe) -> float:
 
 def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
     moments = 4 if stage.optimizer.type == "muon" and parameter.ndim == 2 else 8
-    return (4 if stage.precision == "bf16" else 0) + 4 + moments
+    return (4 if storage_dtype(stage.precision) == torch.bfloat16 else 0) + 4 + moments
 
 
 def _kept(settings: Any, stage: StageRecipe, number: int) -> float:

@@ -11,6 +11,7 @@ Shapes: V views, T features of a view, C channels, S tokens that a patch holds a
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample
 from omma.model.composition import Composition, load_tokenizer
+from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.picture_text import PictureTextObjective, refuse_other_views
 from omma.parts.base import PartConfig
@@ -32,6 +34,8 @@ from omma.parts.weights import locate
 
 BLANK = 0.1
 """Weight of a place that holds nothing, beside 1 of a token: most of a picture holds nothing."""
+ASKED = 0.25
+"""Share of the places holding nothing that are asked at all, with the weight of all of them: they take most of the time."""
 LINES = 3
 """Heights that are told apart within a patch."""
 
@@ -45,6 +49,12 @@ class TranscriptionTerm:
     nothing: int
 
     def tokens(self, sample: Sample) -> np.ndarray:
+        """[views, T, S], what is asked of each patch: every token, a share of the places that hold nothing, IGNORE elsewhere."""
+        held = self.held(sample)
+        asked = np.random.default_rng(zlib.crc32(sample.id.encode())).random(held.shape) < ASKED
+        return np.where((held != self.nothing) | asked, held, IGNORE)
+
+    def held(self, sample: Sample) -> np.ndarray:
         """[views, T, S], each patch's tokens from left to right; of the first picture, whose places are known."""
         rows, columns = self.grid
         found: dict[tuple[int, int], list[tuple[int, float, int]]] = {}
@@ -114,8 +124,9 @@ class Transcription(PictureTextObjective):
         return TranscriptionTerm(self.tokenizer, resolution, grid, self.config.slots, len(self.table))
 
     def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
-        held = own["held"][own["known"]] != len(self.table)
-        return float(held.sum() + BLANK * (~held).sum())
+        held = own["held"][own["known"]]
+        nothing = held == len(self.table)
+        return float(((held != IGNORE) & ~nothing).sum() + BLANK / ASKED * nothing.sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
         features = self.norm(hidden[:-1][self.config.tap][own["known"]])
@@ -123,7 +134,9 @@ class Transcription(PictureTextObjective):
         classes = torch.cat([self.table, self.nothing[None].to(self.table)]).to(features)
         total = features.new_zeros((), dtype=torch.float32)
         for slot, read in enumerate(self.maps):
-            logits = F.linear(read(features), classes) * self.scale.exp()
-            losses = F.cross_entropy(logits.flatten(0, 1).float(), held[..., slot].flatten(), reduction="none")
-            total = total + (losses * torch.where(held[..., slot].flatten() == len(self.table), BLANK, 1.0)).sum()
+            asked = held[..., slot] != IGNORE
+            tokens = held[..., slot][asked]
+            logits = F.linear(read(features[asked]) * self.scale.exp(), classes)
+            losses = F.cross_entropy(logits.float(), tokens, reduction="none")
+            total = total + (losses * torch.where(tokens == len(self.table), BLANK / ASKED, 1.0)).sum()
         return total

@@ -36,6 +36,7 @@ from omma.training.interruption import Interruption
 from omma.training.log import StepLog
 from omma.training.lora import add_adapters
 from omma.training.optimizer import MasterOptimizer, rate_factor
+from omma.training.precision import compute_dtype
 from omma.training.speed import Speed
 from omma.training.step import take_step
 from omma.training.stream import StepDataset, stream_steps
@@ -146,7 +147,7 @@ def train_stage(run: StageRun) -> tuple[int, Objective]:
     trained.update({name: getattr(model, name) for name in PARTS if getattr(model, name) is not None})
     groups = learning_groups(trained, recipe.learn)
     run.announce(f"Stage {run.name} learns:\n{learn_table(trained, groups)}")
-    dtype = torch.bfloat16 if recipe.precision == "bf16" else torch.float32
+    dtype = compute_dtype(recipe.precision, model.device)
     optimizer = MasterOptimizer(trained, groups, recipe.optimizer, dtype)
     for part in trained.children():
         part.train(any(parameter.requires_grad for parameter in part.parameters()))

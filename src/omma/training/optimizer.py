@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from omma.recipe import Optimizer, Schedule
 from omma.training.groups import Group
+from omma.training.muon import Muon
 
 
 def rate_factor(schedule: Schedule, step: int, steps: int) -> float:
@@ -157,8 +158,7 @@ def _optimizers(
     if others:
         optimizers.append(torch.optim.AdamW(_joined(others), lr=0.0, betas=settings.betas, fused=True))
     if matrices:
-        # "match_rms_adamw" scales the update so that AdamW's rates serve for both (Liu et al., arXiv 2502.16982).
-        optimizers.append(torch.optim.Muon(_joined(matrices), lr=0.0, adjust_lr_fn="match_rms_adamw"))
+        optimizers.append(Muon(_joined(matrices), lr=0.0))
     return optimizers
 
 

@@ -39,6 +39,7 @@ from omma.recipe import Recipe, StageRecipe, load_recipe
 from omma.storage import remove_directory, sweep, whole_directory, write_atomically
 from omma.training.handover import save_objective
 from omma.training.loop import Progress, StageRun, train_stage
+from omma.training.precision import compute_dtype, storage_dtype
 
 PATIENCE = 10.0
 """Seconds to wait for a process that was just killed to let go of its run."""
@@ -128,7 +129,7 @@ def read_record(directory: Path) -> dict[str, Any]:
     """A run's run.json, empty if there is none.
 
     Keys: ``command``; ``environment``; ``status``, one of "training" (also after a kill), "stopped" and "finished"; and
-    ``stages``, by name of the finished ones: steps, seconds, samples, tokens, images, bad, peak_memory (bytes).
+    ``stages``, by name of the finished ones: steps, seconds, samples, tokens, images, bad, peak_memory (bytes), precision.
     """
     try:
         record = json.loads((directory / "run.json").read_text(encoding="utf-8"))
@@ -223,7 +224,8 @@ def _train(
         model.feature_cache = _feature_cache(recipe, stage, model, directory)
         steps, objective = train_stage(run)
         model.template, model.feature_cache = template, None
-        took = {"steps": steps, **vars(run.counters), "peak_memory": peak_memory()}
+        dtype = str(compute_dtype(stage.precision, model.device)).removeprefix("torch.")
+        took = {"steps": steps, **vars(run.counters), "peak_memory": peak_memory(), "precision": dtype}
         with whole_directory(done) as target:
             save_composition(model, target, dtype=torch.float32)
             save_objective(objective, target)
@@ -236,7 +238,7 @@ def _train(
     if not (directory / "model").is_dir():
         last = next(reversed(recipe.stages.values()), None)
         with whole_directory(directory / "model") as target:
-            save_composition(model, target, dtype=torch.bfloat16 if last and last.precision == "bf16" else torch.float32)
+            save_composition(model, target, dtype=storage_dtype(last.precision if last else "fp32"))
     shutil.rmtree(directory / "features", ignore_errors=True)
     return model
 
@@ -255,7 +257,7 @@ def _feature_cache(recipe: Recipe, stage: StageRecipe, model: Composition, direc
     decided = (next((r.rate for r in stage.learn if fnmatchcase(name, r.pattern)), 0.0) for name in names)
     if any(decided):
         return None
-    fingerprint = f"{model.fingerprint()}-{stage.precision}"
+    fingerprint = f"{model.fingerprint()}-{compute_dtype(stage.precision, model.device)}"
     return FeatureCache(directory / "features", fingerprint, int(recipe.feature_cache_gb * 1e9))
 
 
