@@ -8,7 +8,7 @@
     write_report(read_results(Path("run/results.json")), {item.id: picture}, Path("run/report.html"))
 
 `items`: `Item`, `playground_items`, `items_from_samples`. `conditions`: sighted, blind, swapped; `prompts`.
-`evaluate`: the `Answerer` protocol, `evaluate`. `metrics`: `exact_match`. `intervals`: the clustered bootstrap.
+`evaluate`: the `Answerer` protocol, `evaluate`. `metrics.text`: `exact_match`. `intervals`: the clustered bootstrap.
 `scores`: `judged`, `score`. `results`: results.json (docs/results.md). `report`: the page.
 """
 
@@ -17,7 +17,7 @@ from omma.evaluation.environment import Environment
 from omma.evaluation.evaluate import Answerer, Predictions, evaluate
 from omma.evaluation.intervals import Estimate, Scored, mean_estimate, paired_difference, unpaired_difference
 from omma.evaluation.items import Item, items_from_samples, playground_items
-from omma.evaluation.metrics import exact_match, normalised
+from omma.evaluation.metrics.text import exact_match, normalised
 from omma.evaluation.report import write_report
 from omma.evaluation.results import (
     CurvePoint,

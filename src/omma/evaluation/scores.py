@@ -18,7 +18,7 @@ from omma.evaluation.intervals import (
     unpaired_difference,
 )
 from omma.evaluation.items import Item, refuse_duplicates
-from omma.evaluation.metrics import exact_match, normalised
+from omma.evaluation.metrics.text import exact_match, normalised
 
 
 class Record(BaseModel):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omma.evaluation.metrics import exact_match, normalised
+from omma.evaluation.metrics.text import exact_match, normalised
 
 
 @pytest.mark.parametrize(
