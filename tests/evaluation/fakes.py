@@ -24,6 +24,7 @@ from omma.evaluation import (
     playground_items,
     score,
 )
+from omma.model.output import Output
 
 COLORS = ("red", "green", "blue", "orange")
 SHAPES = ("circle", "square", "triangle")
@@ -99,10 +100,10 @@ class Keen:
         self.truth = {(item.images[0].key if item.images else "", item.question): item.answer for item in items}
         self.batches: list[list[Sample]] = []
 
-    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+    def answer(self, prompts: Sequence[Sample]) -> list[Output]:
         self.batches.append(list(prompts))
         keys = [(prompt.images[0].key if prompt.images else "", question_of(prompt)) for prompt in prompts]
-        return [f" {self.truth.get(key, 'red').upper()}. " for key in keys]
+        return [Output(f" {self.truth.get(key, 'red').upper()}. ") for key in keys]
 
 
 def fake_results(count: int = 60) -> tuple[Results, dict[str, Image.Image | tuple[Image.Image, ...]]]:
@@ -123,7 +124,7 @@ def fake_results(count: int = 60) -> tuple[Results, dict[str, Image.Image | tupl
     penalty = {"fresh": 0.0, "compositional": 0.18}
     predictions = {
         condition: {
-            item.id: says(item, max(0.0, skill[item.kind] - penalty[item.split]) if condition == "sighted" else 0.02)
+            item.id: Output(says(item, max(0.0, skill[item.kind] - penalty[item.split]) if condition == "sighted" else 0.02))
             for item in items
         }
         for condition in CONDITIONS

@@ -11,6 +11,7 @@ from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.evaluation import CONDITIONS, evaluate
 from omma.evaluation.items import Item, playground_items
+from omma.model.output import Output
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ class Dying(Keen):
         super().__init__(items)
         self.left = batches
 
-    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+    def answer(self, prompts: Sequence[Sample]) -> list[Output]:
         if self.left == 0:
             raise KeyboardInterrupt
         self.left -= 1
@@ -44,7 +45,7 @@ def test_every_applicable_prompt_is_asked_once_and_progress_counts_them(items: l
     assert steps[0] == (0, 84)
     assert steps[-1] == (84, 84)
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
-    assert found["sighted"]["toys/fresh/0/0"].strip(" .").lower() == items[0].answer
+    assert (found["sighted"]["toys/fresh/0/0"].text or "").strip(" .").lower() == items[0].answer
 
 
 def test_batches_are_alike_in_pictures_sorted_by_length_and_independent_of_the_order(items: list[Item]) -> None:
@@ -106,12 +107,28 @@ def test_a_condition_can_be_added_later(items: list[Item], tmp_path: Path) -> No
 
 def test_odd_replies_survive_the_file(items: list[Item], tmp_path: Path) -> None:
     class Odd(Keen):
-        def answer(self, prompts: Sequence[Sample]) -> list[str]:
-            return ['a\nb\r\u2028\x85\x00\U0001f441 {"id": 1}'] * len(prompts)
+        def answer(self, prompts: Sequence[Sample]) -> list[Output]:
+            return [Output('a\nb\r\u2028\x85\x00\U0001f441 {"id": 1}', "length", log_probabilities=(-0.5, -1e-30))] * len(prompts)
 
     path = tmp_path / "predictions.jsonl"
     first = evaluate(Odd(items), items, predictions_path=path)
-    assert evaluate(Dying(items, 0), items, predictions_path=path) == first
+    again = evaluate(Dying(items, 0), items, predictions_path=path)
+    assert again == first
+    assert again["blind"][items[0].id].log_probabilities == (-0.5, -1e-30)
+
+
+def test_what_failed_is_asked_again_by_the_next_run(items: list[Item], tmp_path: Path) -> None:
+    class Shaky(Keen):
+        def answer(self, prompts: Sequence[Sample]) -> list[Output]:
+            found = super().answer(prompts)
+            return [Output(None, "failed", "the line went dead") if i % 3 == 1 else one for i, one in enumerate(found)]
+
+    path = tmp_path / "predictions.jsonl"
+    first = evaluate(Shaky(items), items, batch_size=5, predictions_path=path)
+    lost = sum(reply.finish == "failed" for replies in first.values() for reply in replies.values())
+    assert lost > 20
+    assert len(path.read_text().splitlines()) == 85 - lost
+    assert evaluate(Keen(items), items, batch_size=5, predictions_path=path) == evaluate(Keen(items), items, batch_size=5)
 
 
 def test_a_damaged_line_is_named(items: list[Item], tmp_path: Path) -> None:
@@ -125,7 +142,7 @@ def test_a_damaged_line_is_named(items: list[Item], tmp_path: Path) -> None:
 
 def test_wrong_use_is_refused(items: list[Item], tmp_path: Path) -> None:
     class Lazy(Keen):
-        def answer(self, prompts: Sequence[Sample]) -> list[str]:
+        def answer(self, prompts: Sequence[Sample]) -> list[Output]:
             return super().answer(prompts)[1:]
 
     with pytest.raises(ValueError, match="replies to"):

@@ -21,6 +21,7 @@ from omma.evaluation.report.curves import nice_ticks, stage_charts
 from omma.evaluation.report.gallery import CARDS, gallery_cards
 from omma.evaluation.report.numbers import memory, moment, points, scaled, seconds
 from omma.evaluation.report.view import doubts, headlines
+from omma.evaluation.scores import Reply
 
 Pictures = dict[str, Image.Image | tuple[Image.Image, ...]]
 HOSTILE = "<script>alert(1)</script>\"' onload=alert(2) </style></pre>{{ 7*7 }}"
@@ -173,13 +174,25 @@ def test_the_headlines_and_doubts_follow_the_numbers() -> None:
         "Time, all phases",
     ]
     said = " ".join(doubts(results))
-    assert "1 of 720 questions got no reply" in said
+    assert "1 of 720 questions failed; they count neither as right nor as wrong." in said
     assert "no gain from looking" not in said
     blind_as_good = tuple(item.model_copy(update={"blind": item.sighted}) for item in results.items)
     said = " ".join(doubts(results.model_copy(update={"scores": score(blind_as_good)})))
     assert "no gain from looking is shown for pairs, color (compositional)" in said
     assert "and 6 more" in said
     assert "the words give something away" in said
+
+
+def test_there_is_no_headline_if_much_failed() -> None:
+    results, _ = fake_results(60)
+    lost = Reply(text=None, right=False, finish="failed", error="the server stalled")
+    items = [item.model_copy(update={"sighted": lost}) if i % 4 == 0 else item for i, item in enumerate(results.items)]
+    results = results.model_copy(update={"scores": score(items), "items": tuple(items)})
+    accuracy = headlines(results)[0]
+    assert (accuracy.value, accuracy.unit) == ("\u2013", "")
+    assert re.fullmatch(r"90 of 360 questions failed: somewhere from 65\.8 to 90\.8 %", accuracy.detail)
+    said = " ".join(doubts(results))
+    assert "180 of 720 questions failed" in said
 
 
 def test_curves_are_drawn_within_their_box_and_break_where_the_loss_did() -> None:

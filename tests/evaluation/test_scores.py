@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -8,6 +9,7 @@ from evaluation.fakes import Keen, Riddles, fake_results, toys
 from omma.errors import BadInput
 from omma.evaluation import evaluate, judged, playground_items, score
 from omma.evaluation.scores import ItemResult, Reply
+from omma.model.output import Output
 
 
 def result(
@@ -51,17 +53,38 @@ def test_a_model_that_looks_is_told_from_one_that_guesses() -> None:
     assert total.swapped is not None and 0.1 < total.swapped.value < 0.5
 
 
-def test_missing_and_empty_replies_are_counted_and_wrong() -> None:
+def test_what_failed_is_missing_and_what_is_empty_or_refused_is_wrong() -> None:
     items = playground_items(toys(), "fresh", 2)
     predictions = evaluate(Keen(items), items)
     del predictions["sighted"][items[0].id], predictions["blind"][items[1].id]
-    predictions["sighted"][items[2].id] = "  "
+    predictions["sighted"][items[2].id] = Output("  ")
+    predictions["sighted"][items[3].id] = Output(items[3].answer, "refused")
+    predictions["sighted"][items[4].id] = Output(items[4].answer, "length", log_probabilities=(-1.0, -3.0))
     results = judged(items, predictions)
-    assert results[0].sighted == Reply(text=None, right=False)
-    assert results[1].blind == Reply(text=None, right=False)
-    total = score(results).cell("toys", "fresh")
-    assert (total.items, total.unanswered, total.accuracy.value) == (6, 2, pytest.approx(4 / 6))
-    assert score(judged(items, {})).cell("toys", "fresh").unanswered == 6
+    assert results[0].sighted == Reply(text=None, right=False, finish="failed", error="it was not asked")
+    assert results[1].blind == results[0].sighted
+    assert results[4].sighted.confidence == pytest.approx(math.exp(-2))
+    scores = score(results)
+    total = scores.cell("toys", "fresh")
+    assert (total.items, total.failed, total.empty, total.refused, total.cut_off) == (6, 1, 1, 1, 1)
+    assert total.accuracy.value == pytest.approx(3 / 5)
+    assert (total.lowest, total.highest) == (3 / 6, 4 / 6)
+    assert not scores.complete
+    # Paired where both came back: items 2 to 5.
+    blind = [bool(r.blind and r.blind.right) for r in results[2:]]
+    assert total.gain is not None and total.gain.value == pytest.approx(2 / 4 - sum(blind) / 4)
+
+
+def test_if_everything_failed_nothing_is_known() -> None:
+    items = [*playground_items(toys(), "fresh", 2), *playground_items(toys(Riddles), "fresh", 2)]
+    riddles = {item.id: Output(item.answer) for item in items if item.world == "riddles"}
+    scores = score(judged(items, {"sighted": riddles}))
+    total = scores.cell("toys", "fresh")
+    assert (total.failed, total.accuracy.low, total.accuracy.high) == (6, 0.0, 1.0)
+    assert math.isnan(total.accuracy.value) and total.blind is total.gain is None
+    # A mean over the other worlds would be the mean of something else.
+    assert math.isnan(scores.averages[0].accuracy.value)
+    assert score(judged(items[6:], {"sighted": riddles})).complete
 
 
 def test_conditions_that_do_not_apply_or_were_not_run_have_no_score() -> None:
@@ -118,7 +141,8 @@ def test_kinds_sum_to_their_world() -> None:
     for total in (cell for cell in scores.cells if cell.kind is None):
         kinds = [c for c in scores.cells if (c.world, c.split) == (total.world, total.split) and c.kind is not None]
         assert sum(c.items for c in kinds) == total.items
-        assert sum(c.items * c.accuracy.value for c in kinds) == pytest.approx(total.items * total.accuracy.value)
+        right = [(c.items - c.failed) * c.accuracy.value for c in (total, *kinds)]
+        assert sum(right[1:]) == pytest.approx(right[0])
     with pytest.raises(KeyError):
         scores.cell("nowhere", "fresh")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -56,13 +57,40 @@ def test_the_size_of_batches_does_not_matter(answerer: ModelAnswerer, questions:
     assert small.answer(questions) == answerer.answer(questions)
 
 
+def test_how_likely_the_reply_was(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    """As `transformers` computes it, for each question alone, though they were asked together."""
+    for question, output in zip(questions, answerer.answer(questions), strict=True):
+        inputs = answerer._inputs([answerer._prompt(question.turns)])
+        model, length = answerer.model, inputs["input_ids"].shape[1]
+        found: Any = model.generate(
+            **inputs, max_new_tokens=6, do_sample=False, return_dict_in_generate=True, output_logits=True, pad_token_id=0
+        )
+        expected = model.compute_transition_scores(found.sequences[:, length:], found.logits, normalize_logits=True)
+        assert output.log_probabilities == pytest.approx(expected[0, : output.tokens].tolist(), abs=1e-4)
+        assert output.prompt_tokens == length
+        assert output.finish == ("stop" if output.tokens is not None and output.tokens < 6 else "length")
+
+
+def test_a_reply_that_ends_by_itself_is_told_from_one_that_is_cut_off(questions: list[Sample]) -> None:
+    answerer = _answerer()
+    (first,) = answerer.answer(questions[:1])
+    assert (first.finish, first.tokens) == ("length", 6)
+    (inputs,) = [answerer._inputs([answerer._prompt(questions[0].turns)])]
+    third = int(answerer.model.generate(**inputs, max_new_tokens=6, do_sample=False, pad_token_id=0)[0, -4])
+    answerer._stop_ids = [third]
+    (ended,) = answerer.answer(questions[:1])
+    assert ended.finish == "stop"
+    assert ended.tokens is not None and ended.tokens <= 3
+    assert ended.log_probabilities is not None and len(ended.log_probabilities) == ended.tokens
+
+
 def test_no_questions_no_answers(answerer: ModelAnswerer) -> None:
     assert answerer.answer([]) == []
 
 
 def test_a_stream_says_the_same(answerer: ModelAnswerer, questions: list[Sample]) -> None:
     for question in questions[::5]:
-        assert "".join(answerer.stream(question.turns)).strip() == answerer.answer([question])[0]
+        assert "".join(answerer.stream(question.turns)).strip() == answerer.answer([question])[0].text
 
 
 def test_training_s_prompt_is_the_one_that_is_asked(answerer: ModelAnswerer, questions: list[Sample]) -> None:
@@ -121,7 +149,7 @@ def test_a_text_that_ends_answers_ends_them() -> None:
     answerer = _answerer(template="vicuna-v0")
     assert answerer._stop_text == "###"
     replies = answerer.answer([Sample(str(i), (user(f"Question {i}"),)) for i in range(8)])
-    assert not any("#" in reply for reply in replies)
+    assert not any("#" in (reply.text or "") for reply in replies)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
     assert all(math.isfinite(value) for line in lines for key, value in line.items() if key != "stage")
     if recipe.model.complete:
         prompt = Sample("asked", (user(samples(1)[0].images[0], "What is it?"),))
-        assert isinstance(ModelAnswerer.from_directory(tmp_path / "model", max_new_tokens=3).answer([prompt])[0], str)
+        assert isinstance(ModelAnswerer.from_directory(tmp_path / "model", max_new_tokens=3).answer([prompt])[0].text, str)
     elif model.language_model is not None:
         language_model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
         assert language_model.generate(torch.tensor([[1, 50, 60]]), max_new_tokens=3, do_sample=False).shape[1] > 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 import sys
 import time
@@ -177,6 +178,16 @@ def show_scores(results: Results, out: Path, console: Console) -> None:
             others = (_percent(cell.blind), _percent(cell.swapped))
             table.add_row(cell.world, cell.split, f"{cell.items:,}", _percent(cell.accuracy), interval, *others)
     console.print(table)
+    if not results.scores.complete:
+        totals = [cell for cell in results.scores.cells if cell.kind is None]
+        failed, asked = sum(cell.failed for cell in totals), sum(cell.items for cell in totals)
+        console.print(
+            f"{failed:,} of {asked:,} questions failed: these are not the model's scores yet. Run the same command again to ask "
+            "those that failed.",
+            style="bold",
+            highlight=False,
+            soft_wrap=True,
+        )
     console.print(
         f"The report is {out / 'report.html'}, the same figures are in {out / 'results.json'}.",
         highlight=False,
@@ -185,7 +196,7 @@ def show_scores(results: Results, out: Path, console: Console) -> None:
 
 
 def _percent(estimate: Estimate | None) -> str:
-    return f"{100 * estimate.value:.1f}" if estimate is not None else ""
+    return f"{100 * estimate.value:.1f}" if estimate is not None and not math.isnan(estimate.value) else ""
 
 
 def _gallery(items: list[Item]) -> dict[str, tuple[Image.Image, ...]]:

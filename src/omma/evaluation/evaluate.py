@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Protocol, Self, get_args
+
+from pydantic import TypeAdapter
 
 from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.evaluation.conditions import CONDITIONS, Condition, prompts
 from omma.evaluation.items import Item, items_hash, refuse_duplicates
+from omma.model.output import Output
 from omma.storage import unwritable, write_atomically
 
-Predictions = dict[Condition, dict[str, str]]
-"""Condition -> item id -> reply. What is absent was not asked or not answered; scoring counts which."""
+Predictions = dict[Condition, dict[str, Output]]
+"""Condition -> item id -> reply. What is absent was not asked."""
 
-FORMAT = 1
+FORMAT = 2
 """Version of the predictions file."""
+
+_REPLY = TypeAdapter(Output)
 
 
 class Answerer(Protocol):
     """What can be evaluated: a model, a server, a replay."""
 
-    def answer(self, prompts: Sequence[Sample]) -> list[str]:
-        """One reply per prompt, in order, decoded greedily. The last turn of a prompt is the user's."""
+    def answer(self, prompts: Sequence[Sample]) -> list[Output]:
+        """One reply per prompt, in order. The last turn of a prompt is the user's. What fails is an output that says why."""
 
 
 def evaluate(
@@ -45,7 +51,8 @@ def evaluate(
 
     Args:
         predictions_path: a JSONL file that replies are appended to, batch by batch. Replies of an earlier run are
-            reused if its header agrees (same items, same ``model``); if it does not, the file is begun anew.
+            reused if its header agrees (same items, same ``model``); if it does not, the file is begun anew. What failed
+            then is asked again.
         model: identity of what answers (a checkpoint's hash, say), so that another model's replies are never reused.
         progress: called with (replies so far, replies in all) at the start and after every batch.
 
@@ -77,7 +84,8 @@ def evaluate(
             for n in new:
                 condition, sample = batch[n]
                 predictions[condition][sample.id] = replies[n]
-                journal.add(condition, sample.id, replies[n])
+                if replies[n].finish != "failed":
+                    journal.add(condition, sample.id, replies[n])
             journal.flush()
             done += len(new)
             if progress:
@@ -109,7 +117,7 @@ class _Journal:
 
     def __init__(self, path: Path | None, header: dict[str, object]) -> None:
         self.path, self.header = path, header
-        self.replies: dict[tuple[Condition, str], str] = {}
+        self.replies: dict[tuple[Condition, str], Output] = {}
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -129,9 +137,9 @@ class _Journal:
         if self._file is not None:
             self._file.close()
 
-    def add(self, condition: Condition, item_id: str, reply: str) -> None:
+    def add(self, condition: Condition, item_id: str, reply: Output) -> None:
         if self._file is not None:
-            self._write(_line({"condition": condition, "id": item_id, "reply": reply}))
+            self._write(_line({"condition": condition, "id": item_id, "reply": asdict(reply)}))
 
     def flush(self) -> None:
         if self._file is not None:
@@ -159,8 +167,8 @@ class _Journal:
         for number, line in enumerate(data.splitlines()[1:], start=2):
             try:
                 record = json.loads(line)
-                condition, item_id, reply = record["condition"], record["id"], record["reply"]
-                if condition not in get_args(Condition) or not isinstance(item_id, str) or not isinstance(reply, str):
+                condition, item_id, reply = record["condition"], record["id"], _REPLY.validate_python(record["reply"])
+                if condition not in get_args(Condition) or not isinstance(item_id, str):
                     raise TypeError
             except (ValueError, KeyError, TypeError):
                 raise BadInput(

@@ -19,6 +19,10 @@ from omma.evaluation.intervals import (
 )
 from omma.evaluation.items import Item, refuse_duplicates
 from omma.evaluation.metrics.text import exact_match, normalised
+from omma.model.output import Finish, Output
+
+MOST_FAILED = 0.01
+"""Share of questions that may fail before the numbers are no longer called the model's."""
 
 
 class Record(BaseModel):
@@ -30,8 +34,17 @@ class Record(BaseModel):
 class Reply(Record):
     """What the model said under one condition."""
 
-    text: str | None = Field(description="The reply; null if none came, which counts as wrong.")
+    text: str | None = Field(description="The reply; null if none came.")
     right: bool = Field(description="Whether the reply matches the answer exactly after normalisation.")
+    finish: Finish = Field(
+        default="stop",
+        description='"stop"; "length" if it was cut off; "refused" by the model or its provider, which counts as wrong; '
+        '"failed" if nothing came, which counts as neither right nor wrong.',
+    )
+    error: str = Field(default="", description="Why nothing came; empty otherwise.")
+    confidence: float | None = Field(
+        default=None, description="Geometric mean of the probabilities of the reply's tokens; null where not told."
+    )
 
 
 class ItemResult(Record):
@@ -56,10 +69,15 @@ class Cell(Record):
     world: str = Field(description="The generated world or the data set.")
     split: str = Field(description='"fresh", "compositional", "test", ...')
     kind: str | None = Field(description="Kind of question; null for all kinds together.")
-    items: int = Field(description="Number of questions, unanswered ones included.")
+    items: int = Field(description="Number of questions, failed ones included.")
     pictures: int = Field(description="Number of clusters (independent pictures) behind them.")
-    unanswered: int = Field(description="Questions with no reply or an empty one; they count as wrong.")
-    accuracy: Estimate = Field(description="Share of right replies with the picture.")
+    failed: int = Field(description="Questions that nothing came back for; they are missing from every share below.")
+    refused: int = Field(description="Questions that the model or its provider would not answer; they count as wrong.")
+    cut_off: int = Field(description="Replies that were cut off at the longest length; judged as they are.")
+    empty: int = Field(description="Empty replies; they count as wrong.")
+    accuracy: Estimate = Field(description="Share of right replies with the picture, of the questions that did not fail.")
+    lowest: float = Field(description="The same if all that failed counts as wrong.")
+    highest: float = Field(description="The same if all that failed counts as right.")
     majority: float = Field(
         description="Accuracy of a constant: the commonest answer to each kind of question in this group, always."
     )
@@ -97,6 +115,12 @@ class Scores(Record):
     cells: tuple[Cell, ...] = Field(description="One per world and split, each followed by one per kind of question.")
     gaps: tuple[Gap, ...] = Field(description="One per world that has both a fresh and a compositional split.")
 
+    @property
+    def complete(self) -> bool:
+        """Whether so little failed, one question in a hundred at most, that the numbers stand for all of them."""
+        totals = [cell for cell in self.cells if cell.kind is None]
+        return sum(cell.failed for cell in totals) <= MOST_FAILED * sum(cell.items for cell in totals)
+
     def cell(self, world: str, split: str, kind: str | None = None) -> Cell:
         """The scores of that group. Raises KeyError if no item belongs to it."""
         for cell in self.cells:
@@ -107,13 +131,13 @@ class Scores(Record):
 
 def judged(
     items: Sequence[Item],
-    predictions: Mapping[Condition, Mapping[str, str]],
+    predictions: Mapping[Condition, Mapping[str, Output]],
     conditions: Collection[Condition] = CONDITIONS,
 ) -> list[ItemResult]:
     """Every item with its replies judged, in the order of ``items``.
 
     A reply that is absent from ``predictions`` though the condition is among ``conditions`` and applies to the item is
-    kept as a wrong one without text.
+    kept as failed.
 
     Raises:
         BadInput: if two items share an id.
@@ -124,8 +148,7 @@ def judged(
     def reply(item: Item, condition: Condition) -> Reply | None:
         if item.id not in applicable.get(condition, ()):
             return None
-        text = predictions.get(condition, {}).get(item.id)
-        return Reply(text=text, right=text is not None and exact_match(text, item.answer))
+        return _judged(predictions.get(condition, {}).get(item.id, NOT_ASKED), item.answer)
 
     return [
         ItemResult(
@@ -137,12 +160,28 @@ def judged(
             pictures=len(item.images),
             question=item.question,
             answer=item.answer,
-            sighted=reply(item, "sighted") or Reply(text=None, right=False),
+            sighted=reply(item, "sighted") or _judged(NOT_ASKED, item.answer),
             blind=reply(item, "blind"),
             swapped=reply(item, "swapped"),
         )
         for item in items
     ]
+
+
+NOT_ASKED = Output(None, "failed", "it was not asked")
+NOTHING_KNOWN = Estimate(value=float("nan"), low=0.0, high=1.0)
+"""Accuracy where everything failed."""
+
+
+def _judged(output: Output, answer: str) -> Reply:
+    said = output.text is not None and output.finish not in ("refused", "failed")
+    return Reply(
+        text=output.text,
+        right=said and exact_match(output.text or "", answer),
+        finish=output.finish,
+        error=output.error,
+        confidence=output.confidence,
+    )
 
 
 def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
@@ -156,10 +195,11 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         for kind in sorted({member.kind for member in members}):
             cells.append(_cell([member for member in members if member.kind == kind], kind, seed))
         averaged[split].append(members)
+    answered = {group: _asked(members, "sighted") for group, members in sorted(groups.items())}
     gaps = [
-        _gap(world, _scored(members, "sighted"), _scored(groups[world, "compositional"], "sighted"), seed)
-        for (world, split), members in sorted(groups.items())
-        if split == "fresh" and (world, "compositional") in groups
+        _gap(world, _scored(members, "sighted"), _scored(unseen, "sighted"), seed)
+        for (world, split), members in answered.items()
+        if split == "fresh" and members and (unseen := answered.get((world, "compositional")))
     ]
     averages = [_average(split, worlds, seed) for split, worlds in sorted(averaged.items())]
     return Scores(averages=tuple(averages), cells=tuple(cells), gaps=tuple(gaps))
@@ -174,15 +214,22 @@ def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:
         asked = _asked(members, condition)
         return mean_estimate(_scored(asked, condition), seed=seed) if asked else None
 
-    both = _asked(members, "blind")
+    both = _asked(_asked(members, "blind"), "sighted")
+    finishes = Counter(member.sighted.finish for member in members)
+    right = sum(member.sighted.right for member in members)
     return Cell(
         world=members[0].world,
         split=members[0].split,
         kind=kind,
         items=len(members),
         pictures=len({member.cluster for member in members}),
-        unanswered=sum(not (member.sighted.text or "").strip() for member in members),
-        accuracy=mean_estimate(_scored(members, "sighted"), seed=seed),
+        failed=finishes["failed"],
+        refused=finishes["refused"],
+        cut_off=finishes["length"],
+        empty=sum(member.sighted.finish == "stop" and not (member.sighted.text or "").strip() for member in members),
+        accuracy=accuracy("sighted") or NOTHING_KNOWN,
+        lowest=right / len(members),
+        highest=(right + finishes["failed"]) / len(members),
         majority=sum(max(counter.values()) for counter in answers.values()) / len(members),
         blind=accuracy("blind"),
         swapped=accuracy("swapped"),
@@ -207,12 +254,14 @@ def _average(split: str, worlds: Sequence[Sequence[ItemResult]], seed: int) -> A
     gains = [
         Scored(_rights(both, "sighted") - _rights(both, "blind"), [member.cluster for member in both])
         for members in worlds
-        if (both := _asked(members, "blind"))
+        if (both := _asked(_asked(members, "blind"), "sighted"))
     ]
+    # Without one of the worlds it would be the mean of others: there is none then.
+    whole = all(_asked(members, "sighted") for members in worlds)
     return Average(
         split=split,
         worlds=len(worlds),
-        accuracy=mean_of_means([_scored(members, "sighted") for members in worlds], seed=seed),
+        accuracy=(over_worlds("sighted") if whole else None) or NOTHING_KNOWN,
         blind=over_worlds("blind"),
         swapped=over_worlds("swapped"),
         gain=mean_of_means(gains, bounds=(-1.0, 1.0), seed=seed) if gains else None,
@@ -220,7 +269,9 @@ def _average(split: str, worlds: Sequence[Sequence[ItemResult]], seed: int) -> A
 
 
 def _asked(members: Iterable[ItemResult], condition: Condition) -> list[ItemResult]:
-    return [member for member in members if getattr(member, condition) is not None]
+    """Those that something came back for under that condition."""
+    replies = ((member, getattr(member, condition)) for member in members)
+    return [member for member, reply in replies if reply is not None and reply.finish != "failed"]
 
 
 def _rights(members: Iterable[ItemResult], condition: Condition) -> np.ndarray:

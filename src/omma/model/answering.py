@@ -15,12 +15,19 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+    TextIteratorStreamer,
+)
 
 from omma.data.sample import ImageSegment, ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
 from omma.model.loading import load_model
 from omma.model.modeling import OmmaForConditionalGeneration
+from omma.model.output import Output
 from omma.model.processing import OmmaProcessor
 from omma.model.templates import template_named
 
@@ -71,7 +78,7 @@ class ModelAnswerer:
         model, processor = load_model(directory, dtype=dtype)
         return cls(model.to("cuda" if torch.cuda.is_available() else "cpu"), processor, **settings)
 
-    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+    def answer(self, prompts: Sequence[Sample]) -> list[Output]:
         """One reply per prompt, in order. The last turn of a prompt is the user's.
 
         Raises:
@@ -80,7 +87,7 @@ class ModelAnswerer:
         rendered = [self._prompt(sample.turns) for sample in prompts]
         # Prompts of like length share a batch, so that little of it is padding.
         order = sorted(range(len(rendered)), key=lambda i: -len(rendered[i].ids))
-        replies = [""] * len(rendered)
+        replies: list[Output] = [Output(None)] * len(rendered)
         for start in range(0, len(order), self.batch):
             chosen = order[start : start + self.batch]
             for i, reply in zip(chosen, self._generate([rendered[i] for i in chosen]), strict=True):
@@ -141,11 +148,28 @@ class ModelAnswerer:
             )
         return _Prompt(ids, images)
 
-    def _generate(self, prompts: Sequence[_Prompt]) -> list[str]:
+    def _generate(self, prompts: Sequence[_Prompt]) -> list[Output]:
         inputs = self._inputs(prompts)
-        replies = self._run(inputs)[:, inputs["input_ids"].shape[1] :]
+        chances = _Chances()
+        replies = self._run(inputs, logits_processor=LogitsProcessorList([chances]))[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
-        return ["".join(_cleaned([text], self._stop_text)).strip() for text in texts]
+        chosen = chances.chosen()
+        ends = torch.tensor(self._stop_ids, device=replies.device)
+        outputs = []
+        for prompt, text, row, logs in zip(prompts, texts, replies, chosen, strict=True):
+            ended = torch.isin(row, ends).nonzero()
+            length = int(ended[0]) + 1 if len(ended) else len(row)
+            stopped = bool(len(ended)) or bool(self._stop_text and self._stop_text in text)
+            outputs.append(
+                Output(
+                    "".join(_cleaned([text], self._stop_text)).strip(),
+                    "stop" if stopped else "length",
+                    log_probabilities=tuple(logs[:length].tolist()),
+                    prompt_tokens=len(prompt.ids),
+                    tokens=length,
+                )
+            )
+        return outputs
 
     def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Tensor]:
         length = max(len(prompt.ids) for prompt in prompts)
@@ -203,6 +227,21 @@ class ModelAnswerer:
         if stop in tokenizer.all_special_tokens and stop in vocabulary:
             return "", sorted(ids | {vocabulary[stop]})
         return stop, sorted(ids)
+
+
+class _Chances(LogitsProcessor):
+    """Changes nothing, and keeps how likely the likeliest token was, which is the one that greedy decoding takes."""
+
+    def __init__(self) -> None:
+        self.steps: list[Tensor] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        self.steps.append(scores.amax(-1).float() - scores.float().logsumexp(-1))
+        return scores
+
+    def chosen(self) -> Tensor:
+        """Log-probabilities [B, L] of the generated tokens."""
+        return torch.stack(self.steps, dim=1).cpu()
 
 
 class _Cancelled(StoppingCriteria):

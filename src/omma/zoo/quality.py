@@ -21,6 +21,7 @@ from omma.data.sample import Sample, user
 from omma.evaluation import Item, evaluate, judged, score
 from omma.evaluation.conditions import Condition
 from omma.model.composition import load_tokenizer
+from omma.model.output import Output
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 
@@ -42,7 +43,7 @@ class WordsAnswerer:
         self.model, self.renderer, self.tokenizer, self.max_new_tokens = model, renderer, tokenizer, max_new_tokens
 
     @torch.inference_mode()
-    def answer(self, prompts: Sequence[Sample]) -> list[str]:
+    def answer(self, prompts: Sequence[Sample]) -> list[Output]:
         rows = [self.renderer.render(prompt, for_generation=True).input_ids for prompt in prompts]
         length = max(map(len, rows))
         ids = np.stack([np.pad(row, (length - len(row), 0)) for row in rows])
@@ -53,7 +54,8 @@ class WordsAnswerer:
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
         )
-        return [text.strip() for text in self.tokenizer.batch_decode(replies[:, length:], skip_special_tokens=True)]
+        texts = self.tokenizer.batch_decode(replies[:, length:], skip_special_tokens=True)
+        return [Output(text.strip()) for text in texts]
 
 
 def described(world: str, split: str, scenes: int) -> list[Item]:

@@ -47,7 +47,7 @@ def test_a_model_without_an_encoder_trains_and_answers(tmp_path: Path) -> None:
     assert not (tmp_path / "features").exists(), "there is nothing worth keeping"
     assert not (tmp_path / "model" / "encoder.safetensors").exists()
     answerer = ModelAnswerer.from_directory(tmp_path / "model", max_new_tokens=3)
-    assert isinstance(answerer.answer(samples(1))[0], str)
+    assert isinstance(answerer.answer(samples(1))[0].text, str)
 
 
 @pytest.mark.parametrize("size", [(40, 24), (100, 30)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,8 @@ MINUS = "\u2212"
 
 
 def percent(share: float) -> str:
-    """0.8234 -> "82.3"."""
-    return f"{100 * share:.1f}"
+    """0.8234 -> "82.3"; what is not known is a dash."""
+    return f"{100 * share:.1f}" if not math.isnan(share) else "\u2013"
 
 
 def span(estimate: Estimate) -> str:

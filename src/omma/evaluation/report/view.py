@@ -59,6 +59,18 @@ def headlines(results: Results) -> list[Headline]:
     noun = nouns.pop() if len(nouns) == 1 else "scene"
     for average in ordered_averages(results.scores)[:1]:
         cells = [cell for cell in results.scores.cells if cell.split == average.split and cell.kind is None]
+        if not results.scores.complete:
+            failed, asked = sum(cell.failed for cell in cells), sum(cell.items for cell in cells)
+            low, high = (sum(getattr(cell, end) for cell in cells) / len(cells) for end in ("lowest", "highest"))
+            found.append(
+                Headline(
+                    f"Accuracy, {average.split} split",
+                    "\u2013",
+                    "",
+                    f"{big(failed)} of {_counted(asked, 'question')} failed: somewhere from {percent(low)} to {percent(high)} %",
+                )
+            )
+            break
         found.append(
             Headline(
                 f"Accuracy, {average.split} split",
@@ -145,12 +157,16 @@ def doubts(results: Results) -> list[str]:
     if fallen:
         names = ", ".join(f"{gap.world} ({points(-gap.gap.value)} points)" for gap in fallen)
         found.append(f"Unseen combinations are harder, beyond chance, in {names}: part of the score is familiarity.")
-    unanswered = sum(cell.unanswered for cell in totals)
+    asked = _counted(sum(cell.items for cell in totals), "question")
+    failed = sum(cell.failed for cell in totals)
+    if failed:
+        found.append(f"{big(failed)} of {asked} failed; they count neither as right nor as wrong.")
+    unanswered = sum(cell.refused + cell.empty for cell in totals)
     if unanswered:
-        found.append(
-            f"{big(unanswered)} of {_counted(sum(cell.items for cell in totals), 'question')} got no reply or an empty "
-            "one; they count as wrong."
-        )
+        found.append(f"{big(unanswered)} of {asked} were refused or got an empty reply; they count as wrong.")
+    cut_off = sum(cell.cut_off for cell in totals)
+    if cut_off:
+        found.append(f"{big(cut_off)} of {asked} got a reply that was cut off, and is judged as it is.")
     if not any(cell.blind for cell in totals):
         found.append("The blind condition was not run, so nothing here shows that the pictures were used.")
     found.append(
