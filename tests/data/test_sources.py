@@ -6,13 +6,13 @@ import json
 import tarfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
 from omma.data.sample import Role, Sample
-from omma.data.sources import SOURCES, Source
+from omma.data.sources import SOURCES, Source, Task
 from omma.errors import BadInput
 
 
@@ -66,13 +66,13 @@ def roles(sample: Sample) -> list[Role]:
 
 @pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels", "recall", "reading"])
 def test_playground_tasks(world: str) -> None:
-    for task in ("caption", "describe", "questions", "words", "text"):
+    for task in get_args(Task):
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)
         assert sample == source(type="playground", world=world, task=task, turns=3).sample(5, epoch=2)
         assert roles(sample)[-1] is Role.ASSISTANT
-        if task in ("words", "text"):
+        if task not in ("caption", "describe", "questions"):
             assert not sample.images
-        if task in ("questions", "words"):
+        if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3
             assert roles(sample) == [Role.USER, Role.ASSISTANT] * (len(sample.turns) // 2)
 

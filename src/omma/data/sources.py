@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,7 @@ from omma.data.llava_json import LlavaJson
 from omma.data.nlvr import Nlvr
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Scene, Split, scene_random
+from omma.data.playground.laid_out import laid_out
 from omma.data.sample import Sample, Turn, assistant, user
 from omma.parts.base import Part, PartConfig, Registry
 
@@ -41,7 +42,7 @@ class Source(Part):
 
 SOURCES: Registry[type[Source]] = Registry("source")
 
-Task = Literal["caption", "describe", "questions", "words", "text"]
+Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text"]
 
 
 @SOURCES.register("playground")
@@ -49,8 +50,9 @@ class PlaygroundSource(Source):
     """One generated world, as samples for one task.
 
     Tasks: *caption* (pictures, then the short caption), *describe* (pictures, then the full description), *questions*
-    (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions)
-    and *text* (the description alone, as running text).
+    (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions),
+    *laid-out* (the same with words at their places, `omma.data.playground.laid_out`), *describe-laid-out* (those, then the full
+    description) and *text* (the description alone, as running text).
     """
 
     class Config(PartConfig):
@@ -89,7 +91,13 @@ def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
         return user(*scene.images), assistant(scene.description)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
-    shown = scene.images if task == "questions" else ((scene.description,) if scene.description else ())
+    if task == "questions":
+        shown: tuple[Any, ...] = scene.images
+    else:
+        words = (laid_out(scene) if "laid-out" in task else "") or scene.description
+        shown = (words,) if words else ()
+    if task == "describe-laid-out":
+        return user(*shown), assistant(scene.description)
     turns: list[Turn] = []
     # The order is drawn anew: a world lists its questions in the order in which it made them up.
     questions = list(scene.questions)
