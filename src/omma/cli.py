@@ -132,7 +132,13 @@ def train(
 
 @app.command()
 def evaluate(
-    model: ModelName,
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A saved model, a finished run, zoo:NAME, openai:NAME, gemini:NAME, transformers:NAME or scripted:NAME.",
+            metavar="MODEL",
+        ),
+    ],
     overrides: Overrides = None,
     recipe: Annotated[
         str | None,
@@ -143,20 +149,31 @@ def evaluate(
         Path | None,
         typer.Option("--out", "-o", help="Where results go.", show_default="the run, else runs/evaluate-MODEL"),
     ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="A setting of the model, such as url=http://localhost:8000/v1.", metavar="KEY=VALUE"),
+    ] = None,
+    replies: Annotated[
+        Path | None,
+        typer.Option("--replies", help="Where replies of endpoints are kept.", show_default="~/.cache/omma/replies.sqlite"),
+    ] = None,
 ) -> None:
     """Ask a model the held-out questions of a recipe; write results.json and report.html.
 
-    Every question is asked with its picture, without any, and with somebody else's.
+    Every question is asked with its picture, without any, and with somebody else's. Models behind an endpoint are asked no
+    question twice, and one that fails is asked again by the next run.
 
     [bold]Examples[/bold]
 
         omma evaluate runs/demo
 
         omma evaluate zoo:llava-1.5-small --recipe nlvr --out runs/nlvr-zero-shot
+
+        omma evaluate openai:gpt-4o --with concurrency=16 --with price_in=2.5 --with price_out=10
     """
     from omma.commands.evaluate import run
 
-    run(model, recipe, size, out, overrides or [])
+    run(model, recipe, size, out, overrides or [], settings or [], replies)
 
 
 @app.command()

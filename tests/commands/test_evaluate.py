@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from omma.commands.evaluate import benchmark_items, weights_digest
+from omma.commands.evaluate import benchmark_items
+from omma.commands.under_test import weights_digest
 from omma.evaluation import read_results
 from omma.recipe import Benchmark
 from omma.training.run import open_run

@@ -33,7 +33,7 @@ def run(recipe_name: str, size: str, out: Path) -> None:
         "answer questions.",
     )
     train_with_progress(recipe, out, console)
-    results = evaluate_model(recipe, out / "model", out, out, console)
+    results = evaluate_model(recipe, str(out), out, out, console)
     show_scores(results, out, console)
     _show_examples(results, console)
     pictures = save_pictures(recipe, out / "pictures")

@@ -6,9 +6,10 @@ import math
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from rich.table import Table
 from omma import __version__
 from omma.commands.history import peak_of_training, stage_curves, stage_phases
 from omma.commands.progress import Clock, Display
+from omma.commands.under_test import is_directory, under_test
 from omma.data.playground import WORLDS
 from omma.errors import BadInput
 from omma.evaluation import (
@@ -36,7 +38,6 @@ from omma.evaluation import (
     write_report,
     write_results,
 )
-from omma.model.answering import ModelAnswerer
 from omma.model.loading import model_directory
 from omma.recipe import Benchmark, Recipe, load_recipe
 from omma.training.run import open_run, peak_memory
@@ -53,27 +54,56 @@ GALLERY_SIDE = 640
 """Longest side of those pictures in pixels."""
 
 
-def run(model: str, recipe_name: str | None, size: str, out: Path | None, overrides: list[str]) -> None:
+def run(
+    model: str,
+    recipe_name: str | None,
+    size: str,
+    out: Path | None,
+    overrides: list[str],
+    chosen: list[str],
+    replies: Path | None,
+) -> None:
     """Evaluate, and print a table. Raises BadInput for a bad model or recipe, or a recipe without questions."""
-    directory = model_directory(model)
-    run_directory = Path(model).expanduser() if (Path(model).expanduser() / "recipe.yaml").is_file() else None
+    run_directory = None
+    label = model.replace(":", "-").replace("/", "-")
+    if is_directory(model):
+        label = model_directory(model).resolve().name
+        place = Path(model).expanduser()
+        run_directory = place if (place / "recipe.yaml").is_file() else None
     if recipe_name is None and run_directory is not None:
         recipe = load_recipe(str((run_directory / "recipe.yaml").resolve()), open_run(run_directory).size, overrides)
     else:
         recipe = load_recipe(recipe_name or DEFAULT_RECIPE, size, overrides)
     if out is None:
-        out = run_directory or Path("runs") / f"evaluate-{directory.resolve().name}"
-    results = evaluate_model(recipe, directory, out, run_directory, Console())
+        out = run_directory or Path("runs") / f"evaluate-{label}"
+    results = evaluate_model(recipe, model, out, run_directory, Console(), settings_of(chosen), replies)
     show_scores(results, out, Console())
 
 
+def settings_of(chosen: list[str]) -> dict[str, str]:
+    """``key=value`` as a mapping. Raises BadInput for anything else."""
+    settings = {}
+    for entry in chosen:
+        key, equals, value = entry.partition("=")
+        if not key or not equals:
+            raise BadInput("--with", expected="key=value", found=repr(entry), remedy="write for instance --with concurrency=4")
+        settings[key] = value
+    return settings
+
+
 def evaluate_model(
-    recipe: Recipe, model: Path, out: Path, run_directory: Path | None, console: Console
+    recipe: Recipe,
+    model: str,
+    out: Path,
+    run_directory: Path | None,
+    console: Console,
+    chosen: Mapping[str, str] = MappingProxyType({}),
+    replies: Path | None = None,
 ) -> Results:
     """Ask all questions of a recipe's evaluation; an interrupted evaluation goes on where it was.
 
     Args:
-        model: directory of the model.
+        model, chosen, replies: as `under_test` takes them.
         out: where predictions.jsonl, results.json and report.html go.
         run_directory: the run that made the model, whose curves and times the results then hold.
 
@@ -96,18 +126,20 @@ def evaluate_model(
         soft_wrap=True,
     )
     started = time.monotonic()
-    answerer = ModelAnswerer.from_directory(model, max_new_tokens=settings.max_new_tokens, batch=settings.batch)
+    asked = under_test(model, items, settings, chosen, replies)
     clock = Clock()
     with Display(console) as display:
         predictions = evaluate(
-            answerer,
+            asked.answerer,
             items,
             conditions=settings.conditions,
-            batch_size=settings.batch,
+            batch_size=asked.batch,
             predictions_path=out / "predictions.jsonl",
-            model=f"{weights_digest(model)} {settings.max_new_tokens}",
+            model=asked.identity,
             progress=lambda done, total: display.update("evaluation", done, total, clock.left(done, total)),
         )
+    if cost := asked.cost():
+        console.print(cost, highlight=False, soft_wrap=True)
     judgements = judged(items, predictions, settings.conditions)
     accelerator = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     results = Results(
@@ -119,9 +151,7 @@ def evaluate_model(
             version=__version__,
             command=shlex.join(["omma", *sys.argv[1:]]),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
-            parameters={
-                name: sum(p.numel() for p in part.parameters()) for name, part in answerer.model.named_children()
-            },
+            parameters=asked.parameters,
             recipe_yaml=recipe.to_yaml(),
         ),
         environment=Environment.current(accelerator=accelerator),
@@ -152,17 +182,6 @@ def benchmark_items(benchmark: Benchmark) -> list[Item]:
     if source.length is not None:
         count = min(benchmark.pictures or source.length, source.length)
     return items_from_samples(source.sample(i) for i in range(count))
-
-
-def weights_digest(model: Path) -> str:
-    """Names a model's weights exactly, so that replies of another model are never taken for its own."""
-    digest = blake2b(digest_size=16)
-    for file in sorted(model.glob("*.safetensors")):
-        digest.update(file.name.encode())
-        with open(file, "rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
 
 
 def show_scores(results: Results, out: Path, console: Console) -> None:

@@ -28,9 +28,9 @@ _CHUNK = 1_000_000
 class Estimate(BaseModel):
     """A number with its 95 % interval, as shares (0 to 1; differences -1 to 1)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
-    value: float = Field(description="The estimate.")
+    value: float = Field(description='The estimate; "NaN" if nothing is known.')
     low: float = Field(description="Lower end of the 95 % interval.")
     high: float = Field(description="Upper end of the 95 % interval.")
 

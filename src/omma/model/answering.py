@@ -15,16 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import (
-    LogitsProcessor,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-    TextIteratorStreamer,
-)
+from transformers import LogitsProcessorList, StoppingCriteria, StoppingCriteriaList, TextIteratorStreamer
 
 from omma.data.sample import ImageSegment, ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
+from omma.model.chances import GreedyChances, length_of
 from omma.model.loading import load_model
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.output import Output
@@ -150,16 +145,14 @@ class ModelAnswerer:
 
     def _generate(self, prompts: Sequence[_Prompt]) -> list[Output]:
         inputs = self._inputs(prompts)
-        chances = _Chances()
+        chances = GreedyChances()
         replies = self._run(inputs, logits_processor=LogitsProcessorList([chances]))[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
         chosen = chances.chosen()
-        ends = torch.tensor(self._stop_ids, device=replies.device)
         outputs = []
         for prompt, text, row, logs in zip(prompts, texts, replies, chosen, strict=True):
-            ended = torch.isin(row, ends).nonzero()
-            length = int(ended[0]) + 1 if len(ended) else len(row)
-            stopped = bool(len(ended)) or bool(self._stop_text and self._stop_text in text)
+            length, ended = length_of(row, self._stop_ids)
+            stopped = ended or bool(self._stop_text and self._stop_text in text)
             outputs.append(
                 Output(
                     "".join(_cleaned([text], self._stop_text)).strip(),
@@ -227,21 +220,6 @@ class ModelAnswerer:
         if stop in tokenizer.all_special_tokens and stop in vocabulary:
             return "", sorted(ids | {vocabulary[stop]})
         return stop, sorted(ids)
-
-
-class _Chances(LogitsProcessor):
-    """Changes nothing, and keeps how likely the likeliest token was, which is the one that greedy decoding takes."""
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        self.steps.append(scores.amax(-1).float() - scores.float().logsumexp(-1))
-        return scores
-
-    def chosen(self) -> Tensor:
-        """Log-probabilities [B, L] of the generated tokens."""
-        return torch.stack(self.steps, dim=1).cpu()
 
 
 class _Cancelled(StoppingCriteria):
