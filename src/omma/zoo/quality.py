@@ -17,6 +17,7 @@ import torch
 from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
 from omma.data.playground import WORLDS
+from omma.data.playground.laid_out import laid_out
 from omma.data.sample import Sample, user
 from omma.evaluation import Item, evaluate, judged, score
 from omma.evaluation.conditions import Condition
@@ -27,6 +28,8 @@ from omma.model.templates import template_named
 
 WORDS = ("shapes", "documents", "charts", "digits", "panels", "arithmetic", "language", "recall")
 """Worlds whose descriptions the language model learns to answer about."""
+LAID_OUT = ("shapes", "documents", "digits")
+"""Those that it also learns as words at their places."""
 SPLITS = ("fresh", "compositional")
 
 
@@ -58,16 +61,18 @@ class WordsAnswerer:
         return [Output(text.strip()) for text in texts]
 
 
-def described(world: str, split: str, scenes: int) -> list[Item]:
-    """Items in which the description stands in place of the pictures."""
+def described(world: str, split: str, scenes: int, *, at_places: bool = False) -> list[Item]:
+    """Items in which the description, or the words at their places, stand in place of the pictures."""
     source = WORLDS.get(world, where="world").Config().build()
+    name = f"{world}, laid out" if at_places else world
     items = []
     for index in range(scenes):
         scene = source.scene(split, index)
+        words = laid_out(scene) if at_places else scene.description
         for number, question in enumerate(scene.questions):
-            prompt = user(scene.description, f"\n{question.text}") if scene.description else user(question.text)
-            place = f"{world}/{split}/{index}"
-            items.append(Item(f"{place}/{number}", (prompt,), question.answer, question.kind, world, split, place))
+            prompt = user(words, f"\n{question.text}") if words else user(question.text)
+            place = f"{name}/{split}/{index}"
+            items.append(Item(f"{place}/{number}", (prompt,), question.answer, question.kind, name, split, place))
     return items
 
 
@@ -76,6 +81,7 @@ def main(directory: Path, scenes: int = 60) -> None:
     tokenizer = load_tokenizer(str(directory.resolve()), where="directory")
     answerer = WordsAnswerer(model, Renderer(tokenizer, template_named("vicuna-v1"), system=""), tokenizer)
     items = [item for world in WORDS for split in SPLITS for item in described(world, split, scenes)]
+    items += [item for world in LAID_OUT for split in SPLITS for item in described(world, split, scenes, at_places=True)]
     conditions: tuple[Condition, ...] = ("sighted",)
     predictions = evaluate(answerer, items, conditions=conditions, batch_size=128)
     scores = score(judged(items, predictions, conditions))
