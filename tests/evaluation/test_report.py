@@ -15,13 +15,15 @@ from PIL import Image
 
 from browser import needs_chromium, told_by_frames
 from evaluation.fakes import fake_results
-from omma.evaluation import CurvePoint, Results, StageCurve, judged, score, write_report
+from omma.data.playground import WORLDS
+from omma.evaluation import CurvePoint, Results, StageCurve, judged, playground_items, score, write_report
 from omma.evaluation.report import PAGE_LIMIT, report_html
 from omma.evaluation.report.curves import nice_ticks, stage_charts
 from omma.evaluation.report.gallery import CARDS, gallery_cards
 from omma.evaluation.report.numbers import memory, moment, points, scaled, seconds
 from omma.evaluation.report.view import doubts, headlines
 from omma.evaluation.scores import Reply
+from omma.model.output import Output
 
 Pictures = dict[str, Image.Image | tuple[Image.Image, ...]]
 HOSTILE = "<script>alert(1)</script>\"' onload=alert(2) </style></pre>{{ 7*7 }}"
@@ -264,3 +266,22 @@ def test_in_a_browser_nothing_overflows_a_phone_and_the_filters_work(
     # The widths that a phone and a desktop have.
     told = told_by_frames(folder, ["report.html"], (360, 1280), script)
     assert told == "360: 360 12 true true; 1280: 1280 12 true true"
+
+
+def test_leanings_and_confidence_are_drawn_and_doubted() -> None:
+    worlds = [WORLDS.get(name, where="world").Config().build() for name in ("shapes", "documents")]
+    items = [item for world in worlds for item in playground_items(world, "fresh", 20)]
+    rng = random.Random(0)
+    said = {item.id: Output("yes", log_probabilities=(math.log(rng.uniform(0.7, 0.99)),)) for item in items}
+    results = fake_results(4)[0].model_copy(update={"scores": score(judged(items, {"sighted": said}, ["sighted"]))})
+    page = report_html(results, {})
+    assert 'href="#trust"' in page
+    assert page.count("<circle") == len(results.scores.confidence[0].bins) > 1
+    assert "100.0 for" in page
+    doubted = " ".join(doubts(results))
+    assert "Where the answer is yes or no, it leans to one of them in" in doubted
+    assert "Its confidence is not to be taken for a probability" in doubted
+    silent = {item.id: Output(item.answer) for item in items if item.answer not in ("yes", "no")}
+    kept = [item for item in items if item.id in silent]
+    bare = results.model_copy(update={"scores": score(judged(kept, {"sighted": silent}, ["sighted"]))})
+    assert 'id="trust"' not in report_html(bare, {})

@@ -151,3 +151,25 @@ def test_two_items_of_one_id_are_refused() -> None:
     items = playground_items(toys(), "fresh", 1)
     with pytest.raises(BadInput, match="the id twice"):
         judged([*items, items[0]], {})
+
+
+def test_who_leans_to_yes_is_found_out() -> None:
+    results = [result(f"y{n}", True, answer="yes", text="yes") for n in range(20)]
+    results += [result(f"n{n}", False, answer="No.", text="Yes, there is") for n in range(15)]
+    results += [result(f"m{n}", False, answer="no", text="maybe") for n in range(5)]
+    results += [result("other", True, answer="red", text="red"), result("there", True, world="v", answer="red", text="red")]
+    (leaning,) = score(results).leanings
+    assert (leaning.world, leaning.items) == ("w", 40)
+    assert (leaning.yes, leaning.truly_yes, leaning.unparsed) == (35 / 40, 0.5, 5 / 40)
+    assert (leaning.accuracy, leaning.recall, leaning.precision) == (0.5, 1.0, 20 / 35)
+
+
+def test_confidence_is_held_against_the_outcome() -> None:
+    sure = Reply(text="x", right=False, confidence=0.9)
+    results = [result(f"{n}", True).model_copy(update={"sighted": sure.model_copy(update={"right": n < 6})}) for n in range(10)]
+    silent = result("silent", True)
+    (found,) = score([*results, silent]).confidence
+    assert (found.split, found.items) == ("fresh", 10)
+    assert found.ece == pytest.approx(0.3)
+    assert [(b.items, b.accuracy) for b in found.bins] == [(10, 0.6)]
+    assert score([silent]).confidence == ()

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from omma.errors import BadInput
 from omma.evaluation.environment import Environment
-from omma.evaluation.scores import ItemResult, Record, Scores
+from omma.evaluation.records import Record
+from omma.evaluation.scores import ItemResult, Scores
 from omma.storage import write_atomically
 
 SCHEMA_VERSION: Literal[1] = 1

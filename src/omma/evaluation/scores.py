@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from omma.evaluation.conditions import CONDITIONS, Condition, prompts
 from omma.evaluation.intervals import (
@@ -19,16 +19,12 @@ from omma.evaluation.intervals import (
 )
 from omma.evaluation.items import Item, refuse_duplicates
 from omma.evaluation.metrics.text import exact_match, normalised
+from omma.evaluation.records import Record
+from omma.evaluation.trust.figures import Confidence, Leaning, confidence_of, leaning_of
 from omma.model.output import Finish, Output
 
 MOST_FAILED = 0.01
 """Share of questions that may fail before the numbers are no longer called the model's."""
-
-
-class Record(BaseModel):
-    """Base of what results.json holds: frozen, unknown fields refused, not-a-number kept as the text "NaN"."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
 
 class Reply(Record):
@@ -114,6 +110,12 @@ class Scores(Record):
     averages: tuple[Average, ...] = Field(description="One per split.")
     cells: tuple[Cell, ...] = Field(description="One per world and split, each followed by one per kind of question.")
     gaps: tuple[Gap, ...] = Field(description="One per world that has both a fresh and a compositional split.")
+    leanings: tuple[Leaning, ...] = Field(
+        default=(), description="One per world and split in which anything is asked that is answered with yes or no."
+    )
+    confidence: tuple[Confidence, ...] = Field(
+        default=(), description="One per split, if the model tells how likely its replies are."
+    )
 
     @property
     def complete(self) -> bool:
@@ -202,7 +204,27 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         if split == "fresh" and members and (unseen := answered.get((world, "compositional")))
     ]
     averages = [_average(split, worlds, seed) for split, worlds in sorted(averaged.items())]
-    return Scores(averages=tuple(averages), cells=tuple(cells), gaps=tuple(gaps))
+    leanings = [
+        Leaning(world=world, split=split, **leaning)
+        for (world, split), members in answered.items()
+        if (leaning := leaning_of([(m.sighted.text or "", m.answer) for m in members]))
+    ]
+    told = {
+        split: [m.sighted for members in worlds for m in _asked(members, "sighted") if m.sighted.confidence is not None]
+        for split, worlds in sorted(averaged.items())
+    }
+    confidence = [
+        Confidence(split=split, **confidence_of([(reply.confidence or 0.0, reply.right) for reply in replies]))
+        for split, replies in told.items()
+        if replies
+    ]
+    return Scores(
+        averages=tuple(averages),
+        cells=tuple(cells),
+        gaps=tuple(gaps),
+        leanings=tuple(leanings),
+        confidence=tuple(confidence),
+    )
 
 
 def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:

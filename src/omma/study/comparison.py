@@ -18,8 +18,9 @@ from pydantic import Field
 
 from omma.errors import BadInput
 from omma.evaluation.intervals import Estimate, Scored, estimate_of, joint_floor
+from omma.evaluation.records import Record
 from omma.evaluation.results import Results
-from omma.evaluation.scores import ItemResult, Record
+from omma.evaluation.scores import ItemResult
 from omma.study.study import Study, StudyRun
 
 RESAMPLES = 10_000

@@ -13,6 +13,13 @@ SPLIT_ORDER = ("fresh", "compositional", "test", "train")
 """Splits in the order of interest; others follow by name."""
 
 
+LEANS = 0.1
+"""Share of questions by which yes may be said too often or too seldom before it is called a leaning."""
+TOO_SURE = 0.1
+"""Calibration error above which confidence is no probability."""
+FEW = 30
+"""Replies below which neither is worth a sentence."""
+
 KINDS_SHOWN = 12
 """Kinds of question that a world's panel shows unfolded."""
 
@@ -157,6 +164,17 @@ def doubts(results: Results) -> list[str]:
     if fallen:
         names = ", ".join(f"{gap.world} ({points(-gap.gap.value)} points)" for gap in fallen)
         found.append(f"Unseen combinations are harder, beyond chance, in {names}: part of the score is familiarity.")
+    leaning = [one for one in results.scores.leanings if abs(one.yes - one.truly_yes) > LEANS and one.items >= FEW]
+    if leaning:
+        names = "; ".join(
+            f"{one.world} ({one.split}): yes to {percent(one.yes)} % of {big(one.items)}, where {percent(one.truly_yes)} % are so"
+            for one in leaning[:6]
+        )
+        found.append(f"Where the answer is yes or no, it leans to one of them in {names}.")
+    sure = [one for one in results.scores.confidence if one.ece > TOO_SURE and one.items >= FEW]
+    if sure:
+        names = ", ".join(f"{percent(one.ece)} points ({one.split})" for one in sure)
+        found.append(f"Its confidence is not to be taken for a probability: on average it is off by {names}.")
     asked = _counted(sum(cell.items for cell in totals), "question")
     failed = sum(cell.failed for cell in totals)
     if failed:
