@@ -192,6 +192,8 @@ class EvaluationRecipe(Settings):
 
     benchmarks: list[Benchmark] = []
     conditions: list[Literal["sighted", "blind", "swapped"]] = ["sighted", "blind", "swapped"]
+    variants: int = Field(default=20, ge=0)
+    """So many questions of each world and split are put in other words and about slightly changed pictures, too."""
     max_new_tokens: int = Field(default=32, gt=0)
     batch: int = Field(default=64, gt=0)
 

@@ -133,6 +133,7 @@ def evaluate_model(
             asked.answerer,
             items,
             conditions=settings.conditions,
+            variants=settings.variants,
             batch_size=asked.batch,
             predictions_path=out / "predictions.jsonl",
             model=asked.identity,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Protocol, Self, get_args
+from typing import IO, Protocol, Self
 
 from pydantic import TypeAdapter
 
@@ -14,11 +14,12 @@ from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.evaluation.conditions import CONDITIONS, Condition, prompts
 from omma.evaluation.items import Item, items_hash, refuse_duplicates
+from omma.evaluation.variants import VARIANTS, chosen_for_variants, variant_prompts
 from omma.model.output import Output
 from omma.storage import unwritable, write_atomically
 
-Predictions = dict[Condition, dict[str, Output]]
-"""Condition -> item id -> reply. What is absent was not asked."""
+Predictions = dict[str, dict[str, Output]]
+"""Condition or variant -> item id -> reply. What is absent was not asked."""
 
 FORMAT = 2
 """Version of the predictions file."""
@@ -38,6 +39,7 @@ def evaluate(
     items: Sequence[Item],
     *,
     conditions: Sequence[Condition] = CONDITIONS,
+    variants: int = 0,
     batch_size: int = 32,
     predictions_path: Path | None = None,
     model: str = "",
@@ -50,6 +52,7 @@ def evaluate(
     the order of ``items``, and not on where an earlier run stopped.
 
     Args:
+        variants: so many items of each world and split are asked in other words and about slightly changed pictures, too.
         predictions_path: a JSONL file that replies are appended to, batch by batch. Replies of an earlier run are
             reused if its header agrees (same items, same ``model``); if it does not, the file is begun anew. What failed
             then is asked again.
@@ -63,8 +66,12 @@ def evaluate(
     refuse_duplicates(items)
     if batch_size < 1:
         raise ValueError(f"batch_size must be positive, it is {batch_size}")
-    predictions: Predictions = {condition: {} for condition in conditions}
-    batches = list(_batches(items, conditions, batch_size))
+    work: dict[str, dict[str, Sample]] = {condition: prompts(items, condition) for condition in conditions}
+    if variants:
+        chosen = chosen_for_variants(items, variants)
+        work |= {variant: variant_prompts(chosen, variant) for variant in VARIANTS}
+    predictions: Predictions = {name: {} for name in work}
+    batches = list(_batches(work, batch_size))
     asked = {(condition, sample.id) for batch in batches for condition, sample in batch}
     with _Journal(predictions_path, {"format": FORMAT, "items": items_hash(items), "model": model}) as journal:
         for (condition, item_id), reply in journal.replies.items():
@@ -93,17 +100,15 @@ def evaluate(
     return predictions
 
 
-def _batches(
-    items: Sequence[Item], conditions: Sequence[Condition], batch_size: int
-) -> Iterator[list[tuple[Condition, Sample]]]:
-    work = [(condition, sample) for condition in conditions for sample in prompts(items, condition).values()]
+def _batches(work: Mapping[str, Mapping[str, Sample]], batch_size: int) -> Iterator[list[tuple[str, Sample]]]:
+    jobs = [(name, sample) for name, samples in work.items() for sample in samples.values()]
 
-    def cost(job: tuple[Condition, Sample]) -> tuple[int, int, str, str]:
+    def cost(job: tuple[str, Sample]) -> tuple[int, int, str, str]:
         condition, sample = job
         return -len(sample.images), -sum(len(turn.text) for turn in sample.turns), condition, sample.id
 
-    batch: list[tuple[Condition, Sample]] = []
-    for job in sorted(work, key=cost):
+    batch: list[tuple[str, Sample]] = []
+    for job in sorted(jobs, key=cost):
         if batch and (len(batch) == batch_size or len(batch[0][1].images) != len(job[1].images)):
             yield batch
             batch = []
@@ -117,7 +122,7 @@ class _Journal:
 
     def __init__(self, path: Path | None, header: dict[str, object]) -> None:
         self.path, self.header = path, header
-        self.replies: dict[tuple[Condition, str], Output] = {}
+        self.replies: dict[tuple[str, str], Output] = {}
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -137,7 +142,7 @@ class _Journal:
         if self._file is not None:
             self._file.close()
 
-    def add(self, condition: Condition, item_id: str, reply: Output) -> None:
+    def add(self, condition: str, item_id: str, reply: Output) -> None:
         if self._file is not None:
             self._write(_line({"condition": condition, "id": item_id, "reply": asdict(reply)}))
 
@@ -168,7 +173,7 @@ class _Journal:
             try:
                 record = json.loads(line)
                 condition, item_id, reply = record["condition"], record["id"], _REPLY.validate_python(record["reply"])
-                if condition not in get_args(Condition) or not isinstance(item_id, str):
+                if condition not in (*CONDITIONS, *VARIANTS) or not isinstance(item_id, str):
                     raise TypeError
             except (ValueError, KeyError, TypeError):
                 raise BadInput(

@@ -20,7 +20,8 @@ from omma.evaluation.intervals import (
 from omma.evaluation.items import Item, refuse_duplicates
 from omma.evaluation.metrics.text import exact_match, normalised
 from omma.evaluation.records import Record
-from omma.evaluation.trust.figures import Confidence, Leaning, confidence_of, leaning_of
+from omma.evaluation.trust.figures import Confidence, Leaning, Steadiness, confidence_of, leaning_of, steadiness_of
+from omma.evaluation.variants import VARIANTS
 from omma.model.output import Finish, Output
 
 MOST_FAILED = 0.01
@@ -57,6 +58,9 @@ class ItemResult(Record):
     sighted: Reply = Field(description="The reply with the picture.")
     blind: Reply | None = Field(description="The reply to the same words with no picture; null if not asked.")
     swapped: Reply | None = Field(description="The reply with somebody else's picture; null if not asked.")
+    variants: dict[str, Reply] = Field(
+        default_factory=dict, description="By name of a variant: the reply to the question put in that way."
+    )
 
 
 class Cell(Record):
@@ -113,6 +117,9 @@ class Scores(Record):
     leanings: tuple[Leaning, ...] = Field(
         default=(), description="One per world and split in which anything is asked that is answered with yes or no."
     )
+    steadiness: tuple[Steadiness, ...] = Field(
+        default=(), description="One per world and split of which questions were put in other ways, too."
+    )
     confidence: tuple[Confidence, ...] = Field(
         default=(), description="One per split, if the model tells how likely its replies are."
     )
@@ -133,13 +140,13 @@ class Scores(Record):
 
 def judged(
     items: Sequence[Item],
-    predictions: Mapping[Condition, Mapping[str, Output]],
+    predictions: Mapping[str, Mapping[str, Output]],
     conditions: Collection[Condition] = CONDITIONS,
 ) -> list[ItemResult]:
     """Every item with its replies judged, in the order of ``items``.
 
     A reply that is absent from ``predictions`` though the condition is among ``conditions`` and applies to the item is
-    kept as failed.
+    kept as failed; of variants there is what was asked.
 
     Raises:
         BadInput: if two items share an id.
@@ -165,6 +172,11 @@ def judged(
             sighted=reply(item, "sighted") or _judged(NOT_ASKED, item.answer),
             blind=reply(item, "blind"),
             swapped=reply(item, "swapped"),
+            variants={
+                variant: _judged(predictions[variant][item.id], item.answer)
+                for variant in VARIANTS
+                if item.id in predictions.get(variant, ())
+            },
         )
         for item in items
     ]
@@ -209,6 +221,11 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         for (world, split), members in answered.items()
         if (leaning := leaning_of([(m.sighted.text or "", m.answer) for m in members]))
     ]
+    steadiness = [
+        Steadiness(world=world, split=split, **found)
+        for (world, split), members in answered.items()
+        if (found := steadiness_of([[("as it is", m.sighted), *m.variants.items()] for m in members if m.variants]))
+    ]
     told = {
         split: [m.sighted for members in worlds for m in _asked(members, "sighted") if m.sighted.confidence is not None]
         for split, worlds in sorted(averaged.items())
@@ -223,6 +240,7 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         cells=tuple(cells),
         gaps=tuple(gaps),
         leanings=tuple(leanings),
+        steadiness=tuple(steadiness),
         confidence=tuple(confidence),
     )
 

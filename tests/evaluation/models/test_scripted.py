@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 import pytest
 
 from evaluation.fakes import Riddles, toys
 from omma.data.playground import WORLDS
+from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.evaluation import Item, evaluate, judged, playground_items, score
-from omma.evaluation.models.scripted import SCRIPTED, scripted
+from omma.evaluation.models.scripted import SCRIPTED, BlindPrior, Oracle, ScriptedModel, YesSayer, scripted
 from omma.evaluation.scores import Cell
+from omma.evaluation.trust.figures import Steadiness
+from omma.evaluation.variants import VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +71,37 @@ def test_the_guesser_is_right_by_chance(items: list[Item]) -> None:
         assert cell.accuracy.low - 0.02 <= chance <= cell.accuracy.high + 0.02
         kinds[world, split] += len(asked)
     assert min(kinds.values()) > 100
+
+
+def test_only_who_guesses_anew_each_time_is_unsteady(items: list[Item]) -> None:
+    class Moody(ScriptedModel):
+        """Another guess for every way to ask."""
+
+        def says(self, prompt: Sample, item: Item) -> str:
+            options = sorted(self.answers[item.world, item.kind])
+            return random.Random(repr((prompt.turns[-1].text, [image.key for image in prompt.images]))).choice(options)
+
+    def steadiness(model: ScriptedModel) -> list[Steadiness]:
+        return list(score(judged(items, evaluate(model, items, variants=25))).steadiness)
+
+    for found in steadiness(Oracle(items)):
+        assert (found.items, found.worst, found.flips, found.kappa) == (25, 1.0, 0.0, 1.0)
+        assert set(found.variants) == {"as it is", *VARIANTS}
+    for found in steadiness(BlindPrior(items)):
+        assert (found.flips, found.kappa) == (0.0, 1.0)
+        assert found.worst == found.mean == found.variants["as it is"]
+    for found in steadiness(Moody(items)):
+        assert found.flips > 0.2 and found.kappa < 0.4
+        assert found.worst < found.mean
+
+
+def test_the_yes_sayer_leans(items: list[Item]) -> None:
+    for leaning in score(judged(items, evaluate(YesSayer(items), items))).leanings:
+        assert (leaning.yes, leaning.recall, leaning.unparsed) == (1.0, 1.0, 0.0)
+        assert leaning.precision == leaning.truly_yes == leaning.accuracy
+        assert 0.3 < leaning.truly_yes < 0.7
+    for leaning in score(judged(items, evaluate(Oracle(items), items))).leanings:
+        assert (leaning.f1, leaning.yes) == (1.0, leaning.truly_yes)
 
 
 @pytest.mark.parametrize("name", SCRIPTED)

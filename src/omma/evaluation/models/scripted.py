@@ -14,6 +14,7 @@ from omma.data.sample import Sample
 from omma.errors import BadInput, nearest
 from omma.evaluation.items import Item
 from omma.evaluation.metrics.text import normalised
+from omma.evaluation.variants import ChangedImage
 from omma.model.output import Output
 
 UNKNOWN = "unknown"
@@ -39,9 +40,10 @@ class ScriptedModel(ABC):
     def says(self, prompt: Sample, item: Item) -> str:
         """The reply to what is shown of an item, which may be less or other than the item has."""
 
-    def _seen(self, prompt: Sample) -> str | None:
-        """The truth about the pictures that are *shown*; None if nobody asked this about them."""
-        return self.truths.get((tuple(image.key for image in prompt.images), prompt.turns[-1].text.strip()))
+    def _seen(self, prompt: Sample, item: Item) -> str | None:
+        """What is true of the pictures that are *shown*, changed a little or not; None if nobody asked this about them."""
+        pictures = (image.source if isinstance(image, ChangedImage) else image for image in prompt.images)
+        return self.truths.get((tuple(image.key for image in pictures), item.question))
 
 
 class Oracle(ScriptedModel):
@@ -50,7 +52,7 @@ class Oracle(ScriptedModel):
     def says(self, prompt: Sample, item: Item) -> str:
         if item.images and not prompt.images:
             return UNKNOWN
-        return self._seen(prompt) or UNKNOWN
+        return self._seen(prompt, item) or UNKNOWN
 
 
 class Guesser(ScriptedModel):

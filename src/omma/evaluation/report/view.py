@@ -17,6 +17,8 @@ LEANS = 0.1
 """Share of questions by which yes may be said too often or too seldom before it is called a leaning."""
 TOO_SURE = 0.1
 """Calibration error above which confidence is no probability."""
+SHAKY = 0.1
+"""Share of questions whose answer may turn before that is worth a sentence."""
 FEW = 30
 """Replies below which neither is worth a sentence."""
 
@@ -171,6 +173,12 @@ def doubts(results: Results) -> list[str]:
             for one in leaning[:6]
         )
         found.append(f"Where the answer is yes or no, it leans to one of them in {names}.")
+    shaky = [one for one in results.scores.steadiness if one.flips > SHAKY]
+    if shaky:
+        names = "; ".join(f"{one.world} ({one.split}) {percent(one.flips)} % of {big(one.items)}" for one in shaky[:6])
+        found.append(f"Put in other words, or about a picture hardly changed, answers turn from right to wrong or back: {names}.")
+    if not results.scores.steadiness:
+        found.append("Every question was put in one way only; how far the score depends on the wording is not known.")
     sure = [one for one in results.scores.confidence if one.ece > TOO_SURE and one.items >= FEW]
     if sure:
         names = ", ".join(f"{percent(one.ece)} points ({one.split})" for one in sure)

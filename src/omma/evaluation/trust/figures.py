@@ -1,9 +1,9 @@
-"""What results.json says of trust beside accuracy: whether the model leans to yes, and whether its confidence means anything."""
+"""What results.json says of trust: does the model lean to yes, stay with its answers, and know when it is wrong?"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +12,7 @@ from omma.evaluation.metrics.text import normalised
 from omma.evaluation.metrics.yes_no import YesNoCounts, yes_or_no
 from omma.evaluation.records import Record
 from omma.evaluation.trust.calibration import calibration
+from omma.evaluation.trust.stability import stability
 
 
 class Leaning(Record):
@@ -52,6 +53,50 @@ class Confidence(Record):
     )
     aurc: float = Field(description="Mean share of wrong replies over all rates of answering, the surest first.")
     bins: tuple[ConfidenceBin, ...] = Field(description="Of equal width, those that are not empty.")
+
+
+class Steadiness(Record):
+    """Questions of one world and split that were put in other words, and about pictures with a small change, too."""
+
+    world: str = Field(description="The generated world or the data set.")
+    split: str = Field(description='"fresh", "compositional", "test", ...')
+    items: int = Field(description="Number of questions that every variant was answered of.")
+    variants: dict[str, float] = Field(description='By name of a variant, "as it is" among them: share of right replies.')
+    mean: float = Field(description="Their mean.")
+    worst: float = Field(description="The lowest of them: what whoever asks in that way gets.")
+    flips: float = Field(description="Share of questions answered rightly in one way and wrongly in another.")
+    kappa: float = Field(description="How far replies to one question agree beyond chance (Fleiss), at most 1.")
+
+
+class _Said(Protocol):
+    @property
+    def text(self) -> str | None: ...
+    @property
+    def right(self) -> bool: ...
+    @property
+    def finish(self) -> str: ...
+
+
+def steadiness_of(rows: Sequence[Sequence[tuple[str, _Said]]]) -> dict[str, Any]:
+    """Fields of `Steadiness` from the (variant, reply) pairs of every question; empty if there are none.
+
+    Only the variants that all questions can have count, and only questions of which none of those failed.
+    """
+    common = [name for name, _ in rows[0] if all(name in dict(row) for row in rows)] if rows else []
+    whole = [[dict(row)[name] for name in common] for row in rows]
+    whole = [row for row in whole if all(reply.finish != "failed" for reply in row)]
+    if len(common) < 2 or not whole:
+        return {}
+    right = np.array([[reply.right for reply in row] for row in whole])
+    found = stability([[reply.text or "" for reply in row] for row in whole], right)
+    return {
+        "items": len(whole),
+        "variants": dict(zip(common, right.mean(axis=0).tolist(), strict=True)),
+        "mean": found.mean,
+        "worst": found.worst,
+        "flips": found.flips,
+        "kappa": found.kappa,
+    }
 
 
 def leaning_of(replies: Sequence[tuple[str, str]]) -> dict[str, Any]:
