@@ -14,7 +14,7 @@ from omma.data.sample import Box, Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
-from omma.objectives.transcription import ASKED, BLANK
+from omma.objectives.transcription import ASKED, BLANK, LETTERS, NO_LETTER
 from toy_training import gradients, samples, step_of, toy_model
 
 
@@ -63,15 +63,28 @@ def test_a_picture_that_is_no_square_is_padded_first() -> None:
     assert held(objective_of(), page(Box(20, 2, 28, 10, "5"), size=(64, 32))) == {(1, 1): "5"}
 
 
-def test_boxes_count_only_where_there_are_no_words() -> None:
+def test_boxes_count_where_they_say_more_than_the_words() -> None:
     objective = objective_of()
-    bar = Box(0, 48, 10, 60, "3")
-    assert held(objective, page(Box(20, 2, 28, 10, "5"), boxes=(bar,))) == {(0, 1): "5"}
+    bar, row = Box(0, 48, 10, 60, "3"), Box(16, 0, 64, 16, "5")
+    assert held(objective, page(Box(20, 2, 28, 10, "5"), boxes=(bar, row))) == {(0, 1): "5", (3, 0): "3"}
     assert held(objective, page(boxes=(bar,))) == {(3, 0): "3"}
 
 
-def test_the_loss_by_hand() -> None:
-    objective = objective_of(slots=2)
+def test_letters_stand_in_the_patches_that_print_them() -> None:
+    objective = objective_of()
+    found = objective.term().letters(page(Box(0, 20, 64, 28, "Ab 4.\u00e9"), boxes=(Box(0, 48, 10, 60, "3"),)))[0].reshape(4, 4, -1)
+    texts = {
+        (row, column): "".join(LETTERS[letter] for letter in found[row, column] if letter != NO_LETTER)
+        for row, column in np.ndindex(4, 4)
+        if (found[row, column] != NO_LETTER).any()
+    }
+    # Six characters over four patches; the space, the accent and what is not printed are none.
+    assert texts == {(1, 0): "a", (1, 1): "b", (1, 2): "4", (1, 3): "."} or texts == {(1, 0): "ab", (1, 2): "4."}
+
+
+@pytest.mark.parametrize("letters", [0.0, 0.5])
+def test_the_loss_by_hand(letters: float) -> None:
+    objective = objective_of(slots=2, letters=letters)
     sample = page(Box(0, 20, 64, 28, "12345678"))
     step = step_of(objective, [sample])
     (batch,) = step.micro_batches
@@ -80,27 +93,32 @@ def test_the_loss_by_hand() -> None:
         found = float(objective.losses(tensors)["transcription"])
         features = objective.norm(objective.hidden_states(tensors["views"])[:-1][-1])[0]
         expected = 0.0
-        for slot in range(2):
+        for slot, patch in np.ndindex(2, 16):
             classes = torch.cat([objective.table, objective.nothing[None]])
-            chances = (objective.maps[slot](features) @ classes.T * 10).log_softmax(-1)
-            for patch in range(16):
-                target = int(batch["transcription.held"][0, patch, slot])
-                if target != IGNORE:
-                    expected -= float(chances[patch, target]) * (1.0 if target < len(objective.table) else BLANK / ASKED)
+            chances = (objective.maps[slot](features[patch]) @ classes.T * 10).log_softmax(-1)
+            target = int(batch["transcription.held"][0, patch, slot])
+            if target != IGNORE:
+                expected -= float(chances[target]) * (1.0 if target < len(objective.table) else BLANK / ASKED)
+            letter = int(batch["transcription.letters"][0, patch, slot])
+            if letters and letter != IGNORE:
+                spelled = objective.spellers[slot](features[patch]).log_softmax(-1)
+                expected -= letters * float(spelled[letter]) * (1.0 if letter < NO_LETTER else BLANK / ASKED)
     assert found == pytest.approx(expected, rel=1e-4)
     nothing = (batch["transcription.held"] == len(objective.table)).sum()
     assert objective.weights(batch) == {"transcription": pytest.approx(8 + BLANK / ASKED * nothing)}
+    assert len(objective.spellers) == (2 if letters else 0)
 
 
 def test_of_the_places_that_hold_nothing_a_share_is_asked() -> None:
     term = objective_of(slots=3).term()
-    asked = nothing = 0
-    for sample in samples(40, task="describe"):
-        whole, found = term.held(sample), term.tokens(sample)
-        assert (found == term.tokens(sample)).all(), "the same ones each time"
-        assert ((found == whole) | ((found == IGNORE) & (whole == term.nothing))).all()
-        asked, nothing = asked + (found == term.nothing).sum(), nothing + (whole == term.nothing).sum()
-    assert asked / nothing == pytest.approx(ASKED, abs=0.05)
+    for name, whole_of, nothing in (("held", term.held, term.nothing), ("letters", term.letters, NO_LETTER)):
+        asked = blank = 0
+        for sample in samples(20, task="describe") + samples(20, world="documents", task="describe"):
+            whole, found = whole_of(sample), term.tokens(sample)[name]
+            assert (found == term.tokens(sample)[name]).all(), "the same ones each time"
+            assert ((found == whole) | ((found == IGNORE) & (whole == nothing))).all()
+            asked, blank = asked + (found == nothing).sum(), blank + (whole == nothing).sum()
+        assert asked / blank == pytest.approx(ASKED, abs=0.05)
 
 
 def test_only_the_first_of_several_pictures_is_read() -> None:
@@ -111,7 +129,7 @@ def test_only_the_first_of_several_pictures_is_read() -> None:
     weight = objective.weights(step_of(objective, several).micro_batches[0])["transcription"]
     assert weight == pytest.approx(
         sum(float(((held != 2048) & (held != IGNORE)).sum() + BLANK / ASKED * (held == 2048).sum()) for held in (
-            objective.term().tokens(sample)[:1] for sample in several))
+            objective.term().tokens(sample)["held"][:1] for sample in several))
     )  # fmt: skip
     losses, found = gradients(model, objective, step_of(objective, [*one, *several]))
     assert losses["transcription"] > 0

@@ -6,7 +6,7 @@ codec at the edge, never stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
@@ -46,6 +46,12 @@ class Box:
     right: float
     bottom: float
     label: str = ""
+
+
+def told_by_place(words: Sequence[Box], boxes: Sequence[Box]) -> list[Box]:
+    """What can be told of a picture place by place: its printed words, and the boxes whose label says more than those do."""
+    printed = {part.strip(".,:;") for word in words for part in word.label.lower().split()}
+    return [*words, *(box for box in boxes if not printed.issuperset(box.label.lower().split()))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

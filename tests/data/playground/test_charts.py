@@ -64,7 +64,10 @@ def test_shapes_have_their_color_their_box_and_their_size(place: tuple[Split, in
     scene = WORLD.scene(*place)
     facts, masks = scene.facts, scene.masks()
     pixels = np.asarray(scene.images[0].load(), np.int32)
-    assert [box.label for box in scene.boxes] == [mask.label for mask in masks] == facts["names"]
+    unit = " percent" if facts["type"] == "pie" else ""
+    rows = zip(facts["names"], facts["values"], facts["colors"], strict=True)
+    assert [box.label for box in scene.boxes] == [f"{name} {value}{unit} {color}" for name, value, color in rows]
+    assert [mask.label for mask in masks] == facts["names"]
     for box, mask, color in zip(scene.boxes, masks, facts["colors"], strict=True):
         ys, xs = np.nonzero(mask.array)
         assert mask.array.shape == pixels.shape[:2]

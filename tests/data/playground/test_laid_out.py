@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from omma.data.playground import WORLDS
 from omma.data.playground.base import DrawnImage, Scene
 from omma.data.playground.laid_out import COLUMNS, EMPTY, ROWS, laid_out
-from omma.data.sample import Box
+from omma.data.sample import Box, told_by_place
 
 
 def scene(*words: Box, boxes: tuple[Box, ...] = (), size: tuple[int, int] = (80, 80)) -> Scene:
@@ -40,10 +40,11 @@ def test_two_lines_in_one_row_follow_each_other() -> None:
     assert rows(laid_out(scene(Box(1, 26, 9, 29, "low"), Box(2, 21, 8, 23, "high")))) == {2: "high low - - - - - - -"}
 
 
-def test_boxes_stand_for_what_has_no_words() -> None:
-    circle = Box(35, 35, 45, 45, "red circle")
+def test_boxes_stand_for_what_no_word_says() -> None:
+    circle, line = Box(35, 35, 45, 45, "red circle"), Box(0, 0, 80, 9, "total")
     assert rows(laid_out(scene(boxes=(circle,)))) == {4: "- - - red circle - - -"}
-    assert rows(laid_out(scene(Box(0, 0, 9, 9, "word"), boxes=(circle,)))) == {0: "word - - - - - - -"}
+    found = laid_out(scene(Box(0, 0, 9, 9, "Total"), boxes=(circle, line)))
+    assert rows(found) == {0: "total - - - - - - -", 4: "- - - red circle - - -"}
     assert laid_out(scene()) == ""
 
 
@@ -57,7 +58,7 @@ def test_what_reaches_over_the_edge_is_still_there() -> None:
 def test_every_word_is_there_once_and_rows_go_down_the_page(world: str, index: int) -> None:
     found = WORLDS.get(world, where="world").Config().build().scene("train", index)
     text = laid_out(found)
-    boxes = [box for box in (found.words or found.boxes) if box.label]
+    boxes = [box for box in told_by_place(found.words, found.boxes) if box.label]
     if not boxes:
         assert text == ""
         return

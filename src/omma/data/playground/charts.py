@@ -49,7 +49,7 @@ class Charts(World):
             caption=caption,
             description=description,
             questions=questions,
-            boxes=tuple(Box(*box, name) for box, name in zip(figure.shapes(), table.names, strict=True)),
+            boxes=tuple(Box(*box, label) for box, label in zip(figure.shapes(), table.labels, strict=True)),
             words=tuple(word for text in figure.texts for word in text.words(figure.font_name)),
             masks=partial(figure_masks, figure, table.names),
             facts={

@@ -109,6 +109,13 @@ class Table:
     def type_name(self) -> str:
         return {"vertical": "bar chart", "horizontal": "bar chart", "line": "line chart", "pie": "pie chart"}[self.kind]
 
+    @property
+    def labels(self) -> list[str]:
+        """What each bar, point or slice is: "maria 4 pink", "ben 20 percent green"."""
+        unit = " percent" if self.kind == "pie" else ""
+        rows = zip(self.names, self.values, self.colors, strict=True)
+        return [f"{name} {value}{unit} {color}" for name, value, color in rows]
+
     def caption(self, rng: random.Random) -> str:
         """One short sentence that is true and not complete."""
         about = f" of {self.title}" if self.title else ""

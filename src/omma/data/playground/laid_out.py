@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 
 from omma.data.playground.base import Scene
+from omma.data.sample import told_by_place
 
 ROWS = COLUMNS = 8
 EMPTY = "-"
@@ -19,12 +20,12 @@ LINES = 3
 
 
 def laid_out(scene: Scene) -> str:
-    """Printed words, or where there are none the labels of boxes, of the first picture on a grid of 8 x 8 cells.
+    """Printed words, and boxes whose label says more than those, of the first picture on a grid of 8 x 8 cells.
 
     The picture is put in the middle of a square first. A row is a line; a cell is an empty mark, or what begins in it. Cells
     that a word goes on through have no mark: what is longer takes more room here, too. Without words and boxes it is "".
     """
-    boxes = [box for box in (scene.words or scene.boxes) if box.label]
+    boxes = [box for box in told_by_place(scene.words, scene.boxes) if box.label]
     if not boxes:
         return ""
     width, height = scene.images[0].size
