@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.models.fake_server import FakeServer
+from omma.commands.under_test import under_test, weights_digest
 from omma.evaluation import read_results
+from omma.recipe import EvaluationRecipe
 
 FEW = ("evaluation.benchmarks=[{world: shapes, pictures: 3, splits: [fresh]}]",)
 
@@ -62,6 +64,13 @@ def test_any_model_of_transformers_is_omma_s_own_too(command, finished_run: Path
         assert result.exit_code == 0, result.output
     own, other = ([item.sighted.text for item in read_results(tmp_path / name / "results.json").items] for name in ("own", "any"))
     assert own == other
+
+
+def test_a_directory_with_other_weights_is_another_model(finished_run: Path) -> None:
+    """Or replies of what lay there before would be taken for its own."""
+    directory = finished_run / "model"
+    found = under_test(f"transformers:{directory}", [], EvaluationRecipe(), {}, None)
+    assert weights_digest(directory) in found.identity
 
 
 @pytest.mark.parametrize(

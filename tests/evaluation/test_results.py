@@ -70,9 +70,9 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_old_file(
     ("text", "message"),
     [
         ("{", "expected JSON"),
-        ("[]", "field schema_version: expected 1, found None"),
-        ('{"schema_version": 2}', "field schema_version: expected 1, found 2"),
-        ('{"schema_version": 1}', "field run: expected .* found nothing"),
+        ("[]", "field schema_version: expected 2, found None"),
+        ('{"schema_version": 1}', "field schema_version: expected 2, found 1"),
+        ('{"schema_version": 2}', "field run: expected .* found nothing"),
     ],
 )
 def test_a_file_of_another_kind_is_refused_clearly(tmp_path: Path, text: str, message: str) -> None:

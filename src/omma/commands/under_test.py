@@ -83,7 +83,9 @@ def under_test(
         values = {"batch": settings.batch, **values}
         any_model = TransformersModel(name, max_new_tokens=settings.max_new_tokens, **values)
         parameters = {"model": any_model.model.num_parameters()}
-        identity = f"{model} {settings.max_new_tokens} {values}"
+        # What lies in a directory may be another model the next time.
+        weights = weights_digest(Path(name)) if Path(name).is_dir() else ""
+        identity = f"{model} {weights} {settings.max_new_tokens} {values}"
         return UnderTest(any_model, identity, values["batch"], parameters, lambda: "")
     remote = _remote(kind, name, {"max_new_tokens": settings.max_new_tokens, **values}, replies)
     # So many that the last few of a batch, which wait for each other, are few among them.

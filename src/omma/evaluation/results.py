@@ -14,7 +14,7 @@ from omma.evaluation.records import Record
 from omma.evaluation.scores import ItemResult, Scores
 from omma.storage import write_atomically
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal[2] = 2
 
 
 class Run(Record):
@@ -71,7 +71,7 @@ class StageCurve(Record):
 class Results(Record):
     """The whole of results.json."""
 
-    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, description="Version of this format.")
+    schema_version: Literal[2] = Field(default=SCHEMA_VERSION, description="Version of this format.")
     run: Run = Field(description="What was run.")
     environment: Environment = Field(description="What it ran on.")
     timing: Timing = Field(description="Speed and memory.")

@@ -18,7 +18,7 @@ def multiplies_bf16(device: torch.device) -> bool:
     if device.type != "cpu":
         return False
     able = torch.cpu.get_capabilities()
-    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "arm_bf16", "bf16"))
+    return any(able.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
 
 def compute_dtype(precision: Precision, device: torch.device) -> torch.dtype:

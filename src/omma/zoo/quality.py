@@ -29,7 +29,7 @@ from omma.model.templates import template_named
 WORDS = ("shapes", "documents", "charts", "digits", "panels", "arithmetic", "language", "recall")
 """Worlds whose descriptions the language model learns to answer about."""
 LAID_OUT = ("shapes", "documents", "charts", "digits")
-"""Those that it also learns as words at their places."""
+"""Those that are asked as words at their places, too, which the shipped model was not trained on."""
 SPLITS = ("fresh", "compositional")
 
 

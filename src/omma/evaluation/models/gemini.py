@@ -10,7 +10,16 @@ from pydantic import Field
 from omma.data.sample import ImageSegment, Role, Sample
 from omma.errors import BadInput
 from omma.evaluation.models.cache import ReplyCache
-from omma.evaluation.models.remote import GiveUp, RemoteConfig, RemoteModel, TryAgain, png, text_of
+from omma.evaluation.models.remote import (
+    GiveUp,
+    RemoteConfig,
+    RemoteModel,
+    TryAgain,
+    png,
+    silence,
+    text_of,
+    transport_failure,
+)
 from omma.model.output import Output
 
 REFUSED = {
@@ -93,14 +102,10 @@ class GeminiModel(RemoteModel):
         except (ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             raise TryAgain(f"a reply that cannot be read ({type(error).__name__})") from None
         except TimeoutError:
-            raise TryAgain(f"no sign of life for {self.config.timeout:g} seconds") from None
+            raise silence(self.config.timeout) from None
         except Exception as error:
             # The client lets errors of whichever transport it uses through.
-            if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"):
-                raise
-            if "Timeout" in type(error).__name__:
-                raise TryAgain(f"no sign of life for {self.config.timeout:g} seconds") from None
-            raise TryAgain(f"the connection failed ({type(error).__name__})") from None
+            raise transport_failure(error, self.config.timeout) or error from None
 
     def _contents(self, prompt: Sample) -> list[Any]:
         types = self._types

@@ -13,7 +13,16 @@ from typing import Any, Literal
 from omma.data.sample import ImageSegment, Sample, Turn
 from omma.errors import BadInput
 from omma.evaluation.models.cache import ReplyCache
-from omma.evaluation.models.remote import GiveUp, RemoteConfig, RemoteModel, TryAgain, data_url, text_of
+from omma.evaluation.models.remote import (
+    GiveUp,
+    RemoteConfig,
+    RemoteModel,
+    TryAgain,
+    data_url,
+    silence,
+    text_of,
+    transport_failure,
+)
 from omma.model.output import Output
 
 
@@ -84,7 +93,7 @@ class OpenAiModel(RemoteModel):
                 raise TryAgain(f"server error {error.status_code}", busy=busy, after=_retry_after(error)) from None
             raise GiveUp(f"the request was refused with status {error.status_code}: {_short(error)}") from None
         except openai.APITimeoutError:
-            raise TryAgain(f"no sign of life for {self.config.timeout:g} seconds") from None
+            raise silence(self.config.timeout) from None
         except openai.APIConnectionError as error:
             raise TryAgain(f"the connection failed: {_short(error.__cause__ or error)}") from None
         except openai.APIError as error:
@@ -94,11 +103,7 @@ class OpenAiModel(RemoteModel):
             raise TryAgain(f"a reply that cannot be read ({type(error).__name__})") from None
         except Exception as error:
             # The client lets errors of its transport through once a stream has begun.
-            if type(error).__module__.split(".")[0] not in ("httpx", "httpx2", "httpcore", "httpcore2"):
-                raise
-            if "Timeout" in type(error).__name__:
-                raise TryAgain(f"no sign of life for {self.config.timeout:g} seconds") from None
-            raise TryAgain(f"the connection broke off ({type(error).__name__})") from None
+            raise transport_failure(error, self.config.timeout) or error from None
 
     def _request(self, prompt: Sample) -> dict[str, Any]:
         config = self.config

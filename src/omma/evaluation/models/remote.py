@@ -85,6 +85,22 @@ class GiveUp(Exception):
     """This question cannot be answered; others may be."""
 
 
+TRANSPORTS = ("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp")
+"""Packages that the providers' clients send requests with; their errors share no class that could be caught."""
+
+
+def silence(timeout: float) -> TryAgain:
+    """That nothing was heard for so many seconds."""
+    return TryAgain(f"no sign of life for {timeout:g} seconds")
+
+
+def transport_failure(error: Exception, timeout: float) -> TryAgain | None:
+    """What an error of a client's transport means; None if it is no such error."""
+    if type(error).__module__.split(".")[0] not in TRANSPORTS:
+        return None
+    return silence(timeout) if "Timeout" in type(error).__name__ else TryAgain(f"the connection failed ({type(error).__name__})")
+
+
 @dataclass
 class Spent:
     """What a model has cost so far; replies from the cache cost nothing.
