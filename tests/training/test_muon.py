@@ -76,6 +76,19 @@ def test_singular_vectors_stay_and_values_come_near_one(seed: int, rows: int, co
     torch.testing.assert_close(transposed, found.mT, rtol=0, atol=1e-3)
 
 
+@pytest.mark.usefixtures("exactly")
+def test_kernels_learn_as_the_matrices_that_they_are() -> None:
+    kernel = nn.Parameter(torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(1)))
+    matrix = nn.Parameter(kernel.detach().flatten(1).clone())
+    for parameter in (kernel, matrix):
+        optimizer = Muon([parameter], lr=0.02, weight_decay=0.1)
+        generator = torch.Generator().manual_seed(2)
+        for _ in range(3):
+            parameter.grad = torch.randn(6, 36, generator=generator).view_as(parameter)
+            optimizer.step()
+    assert torch.equal(kernel.detach().flatten(1), matrix.detach())
+
+
 def test_no_gradient_no_step() -> None:
     with_gradient, without = parameters()[:2]
     before = without.detach().clone()

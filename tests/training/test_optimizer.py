@@ -67,6 +67,20 @@ def test_muon_is_for_hidden_matrices() -> None:
     assert {name for kind, name in moments if kind == "exp_avg"} == {"embed.weight", "hidden.bias", "head.bias"}
 
 
+def test_muon_is_for_kernels_between_hidden_maps() -> None:
+    module = nn.ModuleDict(
+        {"pixels": nn.Conv2d(3, 8, 3), "hidden": nn.Conv2d(8, 8, 3), "by_channel": nn.Conv2d(8, 8, 3, groups=8)}
+    )
+    optimizer = optimizer_of(module, torch.float32, type="muon")
+    image = torch.randn(2, 3, 9, 9)
+    for layer in module.values():
+        image = layer(image)
+    image.square().mean().backward()
+    optimizer.accumulate()
+    optimizer.step(1.0, optimizer.gradient_norm())
+    assert {key for key in optimizer.state() if key.startswith("momentum_buffer")} == {"momentum_buffer/hidden.weight"}
+
+
 def test_small_updates_are_not_lost_in_bf16() -> None:
     module = nn.ModuleDict({"a": nn.Linear(4, 4, bias=False)})
     module["a"].weight.data.fill_(1.0)

@@ -39,13 +39,23 @@ class ImageSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """Corners in original-picture pixels, ``left < right`` and ``top < bottom``, with what it encloses."""
+    """Corners in original-picture pixels, ``left < right`` and ``top < bottom``, with what it encloses.
+
+    Attributes:
+        characters: where each character of a printed label is, as (x, y) of its middle, if that is known.
+    """
 
     left: float
     top: float
     right: float
     bottom: float
     label: str = ""
+    characters: tuple[tuple[float, float], ...] = ()
+
+    def places(self) -> tuple[tuple[float, float], ...]:
+        """Where each character of the label is; as if all were equally wide, where it is not known better."""
+        width, y = (self.right - self.left) / max(1, len(self.label)), (self.top + self.bottom) / 2
+        return self.characters or tuple((self.left + (i + 0.5) * width, y) for i in range(len(self.label)))
 
 
 def told_by_place(words: Sequence[Box], boxes: Sequence[Box]) -> list[Box]:

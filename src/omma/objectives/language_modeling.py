@@ -73,6 +73,11 @@ class LanguageModelingCollator:
     micro_tokens: int
 
     def prepare(self, sample: Sample, position: int = 0) -> Prepared:
+        rendered = self.rendered(sample)
+        return Prepared(rendered, tuple(self._picture(image) for image in sample.images[: len(rendered.image_spans)]))
+
+    def rendered(self, sample: Sample) -> Rendered:
+        """A sample's tokens. Raises BadInput if there is nothing to learn in them."""
         rendered = self.renderer.render(sample)
         if (rendered.labels[1:] == IGNORE).all():
             raise BadInput(
@@ -81,7 +86,7 @@ class LanguageModelingCollator:
                 found="none",
                 remedy="give it an answer, or raise max_length",
             )
-        return Prepared(rendered, tuple(self._picture(image) for image in sample.images[: len(rendered.image_spans)]))
+        return rendered
 
     def _picture(self, image: ImageSource) -> Picture:
         assert self.arranger is not None
@@ -105,7 +110,7 @@ class LanguageModelingCollator:
         while start < len(rows):
             width = -(-sum(lengths[i] for i in rows[start]) // ROUND_TO) * ROUND_TO
             stop = start + max(1, self.micro_tokens // width)
-            batches.append(_assemble([[prepared[i] for i in row] for row in rows[start:stop]], width))
+            batches.append(self.assemble([[prepared[i] for i in row] for row in rows[start:stop]], width))
             start = stop
         return Step(
             batches,
@@ -114,15 +119,21 @@ class LanguageModelingCollator:
             images=sum(len(p.pictures) for p in prepared),
         )
 
+    def assemble(self, rows: list[list[Any]], width: int) -> MicroBatch:
+        """The micro-batch of rows of prepared samples."""
+        batch = _packed(rows, width)
+        if pictures := [picture for row in rows for one in row for picture in one.pictures]:
+            batch |= _seen(pictures)
+        return batch
 
-def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
+
+def _packed(rows: list[list[Prepared]], width: int) -> MicroBatch:
     shape = (len(rows), width)
     batch: MicroBatch = {
         "input_ids": np.zeros(shape, dtype=np.int64),
         "labels": np.full(shape, IGNORE, dtype=np.int64),
         "document": np.full(shape, PADDING, dtype=np.int64),
     }
-    pictures: list[Picture] = []
     for r, row in enumerate(rows):
         start = 0
         for d, one in enumerate(row):
@@ -131,13 +142,10 @@ def _assemble(rows: list[list[Prepared]], width: int) -> MicroBatch:
             batch["labels"][r, start + 1 : stop] = one.rendered.labels[1:]
             batch["document"][r, start:stop] = d
             start = stop
-            pictures += one.pictures
-    if pictures:
-        batch |= _seen(pictures)
     return batch
 
 
-def _seen(pictures: list[Picture]) -> MicroBatch:
+def _seen(pictures: Sequence[Picture]) -> MicroBatch:
     """What a micro-batch holds of its pictures, for `Composition.image_vectors`."""
     batch: MicroBatch = {
         "picture_keys": np.array([picture.key for picture in pictures]),
@@ -204,8 +212,16 @@ class LanguageModeling(Objective):
         """Where a word of the prompt is to be predicted: real, not learned, no picture, not first of its sample."""
         document = batch["document"]
         inside = (document[:, 1:] == document[:, :-1]) & (document[:, 1:] != PADDING)
-        image = self.model.vlm.config.image_token_id if self.model.vlm is not None else -1
-        return inside & (batch["labels"][:, 1:] == IGNORE) & (batch["input_ids"][:, 1:] != image)
+        return inside & (batch["labels"][:, 1:] == IGNORE) & (batch["input_ids"][:, 1:] != self.image_token_id)
+
+    @property
+    def image_token_id(self) -> int:
+        """What stands for pictures; -1 if there are none."""
+        return self.model.vlm.config.image_token_id if self.model.vlm is not None else -1
+
+    def embed(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """What the language model reads, [B, L, H]."""
+        return self.model.embed(batch)
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         model = self.model
@@ -214,7 +230,7 @@ class LanguageModeling(Objective):
             attention: dict[str, Any] = {"documents": Documents.of(plan)}
         else:
             attention = {"attention_mask": plan.dense()}
-        attention |= {"inputs_embeds": model.embed(batch), "position_ids": plan.positions()}
+        attention |= {"inputs_embeds": self.embed(batch), "position_ids": plan.positions()}
         with model.routing(batch["input_ids"]):
             hidden = decoder_hidden(model.language_model, **attention)[:, :-1]
         learned = batch["labels"][:, 1:] != IGNORE

@@ -23,7 +23,8 @@ TOGETHER = 2**24
 
 
 class Muon(torch.optim.Optimizer):
-    """For matrices [rows, columns] only, with Nesterov momentum and decoupled weight decay.
+    """For matrices [rows, columns], and kernels [rows, columns, height, width] as matrices of that many rows, with Nesterov
+    momentum and decoupled weight decay.
 
     An update's root mean square is 0.2, as AdamW's usually is, so that the same rates serve for both (2502.16982, section 2.2).
     """
@@ -36,19 +37,19 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for stack in _stacks([p for p in group["params"] if p.grad is not None]):
                 directions = orthogonalized(torch.stack([self._momentum(p, group["momentum"]) for p in stack]))
-                scale = 0.2 * max(stack[0].shape) ** 0.5
+                scale = 0.2 * max(directions.shape[1:]) ** 0.5
                 for parameter, direction in zip(stack, directions, strict=True):
                     parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                    parameter.add_(direction, alpha=-group["lr"] * scale)
+                    parameter.add_(direction.view_as(parameter), alpha=-group["lr"] * scale)
 
     def _momentum(self, parameter: Tensor, momentum: float) -> Tensor:
-        """The momentum after this gradient, looked at from one step ahead."""
+        """The momentum after this gradient, looked at from one step ahead, as a matrix."""
         gradient, state = parameter.grad, self.state[parameter]
         assert gradient is not None
         if not state:
             state["momentum_buffer"] = torch.zeros_like(gradient)
         buffer = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
-        return gradient.lerp(buffer, momentum)
+        return gradient.lerp(buffer, momentum).flatten(1)
 
 
 def orthogonalized(matrices_NRC: Tensor) -> Tensor:

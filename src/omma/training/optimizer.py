@@ -14,6 +14,8 @@ from omma.recipe import Optimizer, Schedule
 from omma.training.groups import Group
 from omma.training.muon import Muon
 
+PIXEL_CHANNELS = 3
+
 
 def rate_factor(schedule: Schedule, step: int, steps: int) -> float:
     """What the rate is multiplied with at a step (counted from 0) of a stage of ``steps`` steps."""
@@ -134,12 +136,17 @@ class MasterOptimizer:
 
 
 def _hidden_matrices(module: nn.Module) -> set[str]:
-    """Paths of the matrices between hidden layers, which Muon is for; not tables that are looked up, marks, or output heads."""
+    """Paths of the matrices between hidden layers, which Muon is for, kernels of convolutions among them.
+
+    Not among them are tables that are looked up, marks, output heads, and kernels that read pixels, or one channel each.
+    """
     tables = {f"{path}.weight" for path, owner in module.named_modules() if isinstance(owner, nn.Embedding)}
     return {
         name
         for name, parameter in module.named_parameters()
-        if parameter.ndim == 2 and name not in tables and not name.endswith(("lm_head.weight", ".marks"))
+        if (parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] > PIXEL_CHANNELS))
+        and name not in tables
+        and not name.endswith(("lm_head.weight", ".marks"))
     }
 
 

@@ -122,6 +122,10 @@ def test_printed_words_have_ink_where_their_boxes_are() -> None:
         for word in scene.words:
             patch = pixels[int(word.top) : int(word.bottom), int(word.left) : int(word.right)]
             assert patch.max() - patch.min() > 60, (scene.id, word)
+            assert len(word.characters) == len(word.label)
+            assert list(word.characters) == sorted(word.characters)
+            for x, y in word.characters:
+                assert word.left - 1 < x < word.right + 1 and word.top < y < word.bottom, (scene.id, word)
 
 
 def test_held_out_combinations_and_fonts_are_in_compositional_scenes_only() -> None:

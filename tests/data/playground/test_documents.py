@@ -123,6 +123,29 @@ def test_word_boxes_cover_the_ink_and_nothing_but_words_is_ink() -> None:
         assert outside.max() < 40, scene.id
 
 
+def test_each_character_has_its_ink_where_its_place_is() -> None:
+    for scene in scenes("fresh")[:40]:
+        page = replace(page_of(scene), bars=(), frame="")
+        for word, box in zip(page.words, page.word_boxes(), strict=True):
+            assert len(box.characters) == len(word.text)
+            for i in (0, len(word.text) - 1):
+                # The last letter's ink is what goes with it; the first one's what stays when all others go.
+                short = word.text[:-1] if i else word.text[0]
+                if not short:
+                    continue
+                whole, part = (
+                    np.asarray(draw_page(replace(page, words=(w,)), BLACK_ON_WHITE).convert("L"), dtype=np.int32)
+                    for w in (word, word._replace(text=short))
+                )
+                ink = (255 - part) if i == 0 else np.abs(whole - part)
+                if (ink > 100).sum() < 4:
+                    continue
+                rows, columns = np.nonzero(ink > 100)
+                x, y = box.characters[i]
+                assert abs((columns.min() + columns.max() + 1) / 2 - x) < 0.3 * word.size, (scene.id, word.text, i)
+                assert rows.min() - 0.5 * word.size < y < rows.max() + 0.5 * word.size, (scene.id, word.text, i)
+
+
 def test_word_boxes_are_tight_without_skew() -> None:
     for scene in scenes("fresh")[:60]:
         page = replace(page_of(scene), bars=(), frame="", skew=0.0)

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
-from omma.data.playground.fonts import font
+from omma.data.playground.fonts import font, middles_of_characters
 from omma.data.sample import Box, Mask
 
 Color = tuple[int, int, int]
@@ -40,18 +40,20 @@ class Printed:
     def words(self, font_name: str) -> list[Box]:
         """A box for each word."""
         left, top, right, bottom = self.box(font_name)
+        middles = middles_of_characters(font_name, self.size, self.text)
+        characters = [(self.x + x, (top + bottom) / 2) for x in middles]
         if " " not in self.text:
-            return [Box(left, top, right, bottom, self.text)]
+            return [Box(left, top, right, bottom, self.text, tuple(characters))]
         boxes, start = [], 0
         for word in self.text.split():
             start = self.text.index(word, start)
             # Spaces have no ink, so a word begins where its first letter ends, less the width of that letter.
             first_left, _, first_right, _ = ink_box(font_name, self.size, word[0])
             begin = ink_box(font_name, self.size, self.text[: start + 1])[2] - (first_right - first_left)
-            start += len(word)
-            boxes.append(
-                Box(self.x + begin, top, self.x + ink_box(font_name, self.size, self.text[:start])[2], bottom, word)
-            )
+            end = start + len(word)
+            right = self.x + ink_box(font_name, self.size, self.text[:end])[2]
+            boxes.append(Box(self.x + begin, top, right, bottom, word, tuple(characters[start:end])))
+            start = end
         return boxes
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from omma.data.playground.documents_contents import Document, Row
-from omma.data.playground.fonts import font
+from omma.data.playground.fonts import font, middles_of_characters
 from omma.data.sample import Box
 
 SMALLEST, LARGEST = 11, 26
@@ -66,7 +66,7 @@ class Page:
 
     def word_boxes(self) -> tuple[Box, ...]:
         """The printed words with the boxes that their ink fills after skew, in picture pixels."""
-        return tuple(self._skewed(*_ink(word), word.text) for word in self.words)
+        return tuple(self._skewed(*_ink(word), word) for word in self.words)
 
     def field_boxes(self, word_boxes: tuple[Box, ...]) -> tuple[Box, ...]:
         """One box for the value of each field, around all of its words; ``Box.label`` is the field's name.
@@ -80,14 +80,19 @@ class Page:
                 boxes[word.field] = _around(boxes.get(word.field, box), box, word.field)
         return tuple(boxes.values())
 
-    def _skewed(self, left: float, top: float, right: float, bottom: float, label: str) -> Box:
+    def _skewed(self, left: float, top: float, right: float, bottom: float, word: PrintedWord) -> Box:
         width, height = self.size
         angle = math.radians(self.skew)
         cos, sin = math.cos(angle), math.sin(angle)
-        corners = [(x - width / 2, y - height / 2) for x in (left, right) for y in (top, bottom)]
-        xs = [width / 2 + x * cos + y * sin for x, y in corners]
-        ys = [height / 2 - x * sin + y * cos for x, y in corners]
-        return Box(round(min(xs), 1), round(min(ys), 1), round(max(xs), 1), round(max(ys), 1), label)
+
+        def turned(x: float, y: float) -> tuple[float, float]:
+            x, y = x - width / 2, y - height / 2
+            return round(width / 2 + x * cos + y * sin, 1), round(height / 2 - x * sin + y * cos, 1)
+
+        xs, ys = zip(*(turned(x, y) for x in (left, right) for y in (top, bottom)), strict=True)
+        middles = middles_of_characters(word.font, word.size, word.text)
+        characters = tuple(turned(word.x + x, (top + bottom) / 2) for x in middles)
+        return Box(min(xs), min(ys), max(xs), max(ys), word.text, characters)
 
 
 def _around(a: Box, b: Box, label: str) -> Box:

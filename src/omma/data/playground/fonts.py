@@ -79,6 +79,14 @@ def font(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
 
 
+@lru_cache(maxsize=8192)
+def middles_of_characters(name: str, size: int, text: str) -> tuple[float, ...]:
+    """How far behind the pen's first position the middle of each character of a text is, in pixels."""
+    face = font(name, size)
+    ends = [face.getlength(text[: i + 1]) for i in range(len(text))]
+    return tuple((start + end) / 2 for start, end in zip([0.0, *ends], ends, strict=False))
+
+
 @lru_cache(maxsize=len(_FILES))
 def font_path(name: str) -> Path:
     """The font's file. The package is located, not imported: importing matplotlib would take longer than the drawing.

@@ -81,6 +81,10 @@ class Encoder(Part, nn.Module):
         """What its own pretraining reads: all hidden states [N, T, C], and last the final output after the norm."""
         raise NotImplementedError
 
+    def extent(self, size: Size, tap: int) -> tuple[int, int, int]:
+        """(rows, columns, channels) of a hidden state of a view of that size."""
+        return *self.grid(size), self.width
+
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         """Features [N, rows * columns, C] of normalised pixels [N, 3, height, width]."""
         raise NotImplementedError

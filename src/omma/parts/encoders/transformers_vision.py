@@ -114,6 +114,9 @@ class TransformersEncoder(Encoder):
         rows, columns = self.patches(size)
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
 
+    def extent(self, size: Size, tap: int) -> tuple[int, int, int]:
+        return self.shapes_of(size)[tap] if self.hierarchical else super().extent(size, tap)
+
     def shapes_of(self, size: Size) -> list[tuple[int, int, int]]:
         """(rows, columns, channels) of every hidden state of a view of that size, by a run without numbers: each family has
         its own strides, and complains of what it cannot read in its own way."""

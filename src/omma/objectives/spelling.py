@@ -1,0 +1,51 @@
+"""Spelling: which printed characters stand in each patch, asked of an early hidden state: what words are read from.
+
+A patch that holds two letters tells them by itself, while the word that they belong to spans several. An encoder asked for
+words alone recognises whole words and does not learn to spell (docs/log.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from omma.data.sample import Sample
+from omma.model.composition import Composition
+from omma.objectives.base import OBJECTIVES
+from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark
+
+CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;-+/$%&!?#'()="
+"""Upper case counts as lower case; what is not among them is not asked."""
+
+
+@dataclass
+class SpellingTerm(ByPlaceTerm):
+    def marks(self, sample: Sample) -> list[Mark]:
+        return [
+            (*place, CHARACTERS.index(character))
+            for box in sample.words
+            for character, place in zip(box.label.lower(), box.places(), strict=True)
+            if character in CHARACTERS
+        ]
+
+
+@OBJECTIVES.register("spelling")
+class Spelling(ByPlace):
+    class Config(ByPlace.Config):
+        slots: int = Field(default=3, ge=1)
+        """Characters that a patch can hold."""
+
+    nothing_number = len(CHARACTERS)
+
+    def __init__(self, config: Config, *, model: Composition) -> None:
+        super().__init__(config, model=model)
+        self.maps = nn.ModuleList(nn.Linear(self.width, len(CHARACTERS) + 1) for _ in range(config.slots))
+
+    def term(self) -> SpellingTerm:
+        assert self.model.resolution is not None
+        return SpellingTerm(self.model.resolution, self.grid, self.config.slots, self.nothing_number)
+
+    def scores(self, slot: int, features_NC: Tensor) -> Tensor:
+        return self.maps[slot](features_NC)

@@ -1,0 +1,128 @@
+"""Language modelling on pictures that are told place by place instead of shown: a language model's last lesson before sight.
+
+An encoder hands a language model a grid of features in which most say that nothing is there, and some hold several words at
+once. Looking things up in that is a skill of its own, and no picture is needed to learn it (docs/log.md): here each place of
+the grid is the sum of the embeddings of the words in it, each turned by where it comes in its place, so that none is lost.
+
+Shapes: P pictures, T places of one, S words that a place holds at most, H width of the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from omma.data.sample import Sample
+from omma.errors import BadInput
+from omma.model.composition import IMAGE_TOKEN, Composition
+from omma.model.segments import Renderer
+from omma.model.templates import template_named
+from omma.objectives.base import OBJECTIVES, MicroBatch
+from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
+from omma.objectives.transcription import TranscriptionTerm
+from omma.parts.resolution import RESOLUTIONS
+
+SIDE = 128
+"""Pixels of the square that a picture is put into, as far as places are concerned."""
+
+
+@dataclass(frozen=True)
+class Told(Prepared):
+    """One sample with the tokens [P * T, S] of its picture, if it has one."""
+
+    held: np.ndarray
+
+
+@dataclass
+class ToldCollator(LanguageModelingCollator):
+    term: TranscriptionTerm
+
+    def prepare(self, sample: Sample, position: int = 0) -> Told:
+        if len(sample.images) > 1:
+            raise BadInput(
+                f"sample {sample.id}",
+                expected="one picture at most, whose words have known places",
+                found=str(len(sample.images)),
+                remedy="leave it out",
+            )
+        held = self.term.held(sample)[0] if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
+        return Told(self.rendered(sample), (), held)
+
+    def assemble(self, rows: list[list[Told]], width: int) -> MicroBatch:
+        return super().assemble(rows, width) | {"held": np.concatenate([one.held for row in rows for one in row])}
+
+
+@OBJECTIVES.register("told-by-place")
+class ToldByPlace(LanguageModeling):
+    """Trains a language model alone. The turns of the slots are its own, and go with it."""
+
+    class Config(LanguageModeling.Config):
+        rows: int = Field(default=8, ge=1)
+        """Of places, and as many columns."""
+        slots: int = Field(default=4, ge=1)
+        """Tokens that a place can hold."""
+
+    def __init__(self, config: Config, *, model: Composition) -> None:
+        super().__init__(config, model=model)
+        if model.language_model is None or model.tokenizer is None or model.encoder is not None:
+            raise BadInput(
+                "model",
+                expected=f"a language model and nothing beside it, which the objective {config.type} trains",
+                found="no language model" if model.language_model is None else "an encoder, too",
+                remedy="use language-modeling for models that see",
+            )
+        self.resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="objective").build()
+        width = model.language_model.get_input_embeddings().weight.shape[1]
+        self.turns = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(config.slots))
+        for turn in self.turns:
+            nn.init.orthogonal_(turn.weight)
+        self.empty = nn.Parameter(torch.zeros(width))
+
+    @property
+    def image_token_id(self) -> int:
+        assert self.model.tokenizer is not None
+        return int(self.model.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+
+    def collator(self) -> ToldCollator:
+        model, config = self.model, self.config
+        assert model.tokenizer is not None
+        renderer = Renderer(
+            model.tokenizer,
+            template_named(model.template),
+            runs_of=lambda size: (config.rows**2,),
+            system=model.system,
+            image_token=IMAGE_TOKEN,
+            max_length=config.max_length,
+        )
+        term = TranscriptionTerm(self.resolution, (config.rows, config.rows), config.slots, self._nothing, model.tokenizer)
+        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, term)
+
+    @property
+    def _table(self) -> Tensor:
+        assert self.model.language_model is not None
+        return self.model.language_model.get_input_embeddings().weight
+
+    @property
+    def _nothing(self) -> int:
+        return len(self._table)
+
+    def embed(self, batch: Mapping[str, Any]) -> Tensor:
+        is_place = batch["input_ids"] == self.image_token_id
+        embedded = nn.functional.embedding(batch["input_ids"].masked_fill(is_place, 0), self._table)
+        return embedded.masked_scatter(is_place[..., None], self.places(batch["held"]).to(embedded.dtype))
+
+    def places(self, held_TS: Tensor) -> Tensor:
+        """[T, H] of what stands in each of any number of places."""
+        found = torch.zeros_like(self.empty).expand(len(held_TS), -1)
+        for slot, turn in enumerate(self.turns):
+            there = (held_TS[:, slot] != self._nothing).nonzero()[:, 0]
+            words = nn.functional.embedding(held_TS[there, slot], self._table)
+            found = found.index_add(0, there, turn(words))
+        nothing = (held_TS == self._nothing).all(-1, keepdim=True)
+        return found + nothing * self.empty
