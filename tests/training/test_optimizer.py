@@ -81,6 +81,20 @@ def test_muon_is_for_kernels_between_hidden_maps() -> None:
     assert {key for key in optimizer.state() if key.startswith("momentum_buffer")} == {"momentum_buffer/hidden.weight"}
 
 
+def test_batch_norms_keep_their_statistics_in_float32() -> None:
+    module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    optimizer = optimizer_of(module, torch.bfloat16)
+    learned = module[1].weight.detach().clone()
+    before = module[1].running_mean.clone()
+    for _ in range(3):
+        module(torch.randn(2, 3, 9, 9, dtype=torch.bfloat16) + 1).square().mean().backward()
+        optimizer.accumulate()
+        optimizer.step(1.0, optimizer.gradient_norm())
+    assert [p.dtype for p in module.parameters()] == [torch.bfloat16] * 2 + [torch.float32] * 2
+    assert module[1].running_mean.dtype == torch.float32 and not torch.equal(module[1].running_mean, before)
+    assert not torch.equal(module[1].weight, learned)
+
+
 def test_small_updates_are_not_lost_in_bf16() -> None:
     module = nn.ModuleDict({"a": nn.Linear(4, 4, bias=False)})
     module["a"].weight.data.fill_(1.0)

@@ -78,11 +78,12 @@ class ToldByPlace(LanguageModeling):
                 remedy="use language-modeling for models that see",
             )
         self.resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="objective").build()
-        width = model.language_model.get_input_embeddings().weight.shape[1]
+        width = self._table.shape[1]
         self.turns = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(config.slots))
         for turn in self.turns:
             nn.init.orthogonal_(turn.weight)
-        self.empty = nn.Parameter(torch.zeros(width))
+        # Not zero: gradients behind a norm of nothing have no bounds.
+        self.empty = nn.Parameter(torch.randn(width) * self._table.detach().std())
 
     @property
     def image_token_id(self) -> int:

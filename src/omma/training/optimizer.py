@@ -49,10 +49,11 @@ class MasterOptimizer:
         self.masters: dict[str, Tensor] = {}
         self.parameters: dict[str, nn.Parameter] = {}
         self._frozen: dict[str, Tensor] = {}
+        kept = _beside_statistics(module)
         # Parameters only: rounding buffers such as rotary frequencies would move positions.
         for name, parameter in module.named_parameters():
             whole = parameter.data
-            rounded = whole.to(dtype)
+            rounded = whole if name in kept else whole.to(dtype)
             if name in learning:
                 self.parameters[name] = parameter
                 self.masters[name] = parameter if rounded is whole else whole.requires_grad_()
@@ -133,6 +134,16 @@ class MasterOptimizer:
     def _named(self, optimizer: torch.optim.Optimizer) -> Iterable[tuple[str, Tensor]]:
         names = {id(master): name for name, master in self.masters.items()}
         return [(names[id(p)], p) for group in optimizer.param_groups for p in group["params"]]
+
+
+def _beside_statistics(module: nn.Module) -> set[str]:
+    """Paths of the parameters of batch norms: they have the precision of the running statistics, which bfloat16 would stop."""
+    return {
+        f"{path}.{name}"
+        for path, owner in module.named_modules()
+        if isinstance(owner, nn.modules.batchnorm._BatchNorm)
+        for name, _ in owner.named_parameters(recurse=False)
+    }
 
 
 def _hidden_matrices(module: nn.Module) -> set[str]:
