@@ -46,6 +46,19 @@ def test_an_equal_objective_goes_on(tmp_path: Path) -> None:
     assert equal(learned(tmp_path, "first"), learned(tmp_path, "second"))
 
 
+def test_an_objective_goes_on_beside_others(tmp_path: Path) -> None:
+    """Alone, then in company and from another batch, then alone again: the captioner learns in the first stage only."""
+    contrastive = {"type": "contrastive", "text_layers": 1, "max_tokens": 8}
+    joint = {"type": "joint", "terms": [contrastive, {**CAPTIONING, "micro_samples": 4}], "micro_samples": 8}
+    stages = {"first": SIGHT, "second": {**ENCODER_ALONE, "objective": joint}, "third": ENCODER_ALONE}
+    train(toy_recipe(model={"projector": None, "backbone": None}, stages=stages), tmp_path)
+    alone, both = learned(tmp_path, "first"), learned(tmp_path, "second")
+    prefix = "members.captioning."
+    assert equal(alone, {name.removeprefix(prefix): t for name, t in both.items() if name.startswith(prefix)})
+    assert any(name.startswith("members.contrastive.") for name in both)
+    assert equal(alone, learned(tmp_path, "third"))
+
+
 def test_another_objective_begins_anew(tmp_path: Path) -> None:
     train(recipe(objective={**CAPTIONING, "max_tokens": 31}), tmp_path)
     assert not equal(learned(tmp_path, "first"), learned(tmp_path, "second"))

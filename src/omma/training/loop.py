@@ -31,7 +31,7 @@ from omma.training.checkpoint import (
     save_checkpoint,
 )
 from omma.training.groups import learn_table, learning_groups
-from omma.training.handover import load_objective
+from omma.training.handover import Handover, load_objective
 from omma.training.interruption import Interruption
 from omma.training.log import StepLog
 from omma.training.lora import add_adapters
@@ -88,7 +88,7 @@ class StageRun:
         offset: steps of the run's earlier stages: checkpoints are numbered through.
         report: called after every step.
         announce: called with what is worth reading before the first one.
-        before: directory of a finished stage with the same objective, whose learning this one goes on with.
+        before: what the stage before learned that this one's objective goes on with.
     """
 
     name: str
@@ -100,7 +100,7 @@ class StageRun:
     offset: int = 0
     report: Callable[[Progress], None] = lambda progress: None
     announce: Callable[[str], None] = lambda text: None
-    before: Path | None = None
+    before: Handover | None = None
     counters: Counters = field(default_factory=Counters)
 
 

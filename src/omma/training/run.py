@@ -37,7 +37,7 @@ from omma.model.loading import model_directory
 from omma.model.saving import load_parts, save_composition
 from omma.recipe import Recipe, StageRecipe, load_recipe
 from omma.storage import remove_directory, sweep, whole_directory, write_atomically
-from omma.training.handover import save_objective
+from omma.training.handover import handover, save_objective
 from omma.training.loop import Progress, StageRun, train_stage
 from omma.training.precision import compute_dtype, storage_dtype
 
@@ -202,7 +202,7 @@ def _train(
     for number, (name, stage) in enumerate(stages):
         done = directory / "stages" / name
         previous = stages[number - 1] if number else None
-        before = directory / "stages" / previous[0] if previous and previous[1].objective == stage.objective else None
+        before = handover(previous[1].objective, stage.objective, directory / "stages" / previous[0]) if previous else None
         if done.is_dir():
             announce(f"Stage {name} is done already.")
             load_parts(model, done)
