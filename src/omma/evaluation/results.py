@@ -41,6 +41,12 @@ class Phase(Record):
     seconds: float = Field(description="Wall-clock time.", ge=0)
     tokens_per_second: float | None = Field(default=None, description="Mean over the phase; null where it has none.")
     images_per_second: float | None = Field(default=None, description="Mean over the phase; null where it has none.")
+    replies_per_second: float | None = Field(
+        default=None,
+        description="Replies that were given anew, per second; null where there were none. Those known from an interrupted "
+        "evaluation take no time, and do not count.",
+        ge=0,
+    )
 
 
 class Timing(Record):

@@ -33,6 +33,11 @@ def points_span(estimate: Estimate) -> str:
     return f"{points(estimate.low)} to {points(estimate.high)}"
 
 
+def p_value(p: float) -> str:
+    """0.0312 -> "0.031"; what is smaller than the resamples can tell, "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def place(share: float) -> str:
     """A CSS length along an axis from 0 to 1, kept inside it: 0.5 -> "50.00%"."""
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
@@ -95,6 +100,6 @@ def clipped(text: str, length: int = 400) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (percent, span, points, points_span, place, seconds, big, scaled, memory, flops, moment, clipped)
+    for function in (percent, span, points, points_span, p_value, place, seconds, big, scaled, memory, flops, moment, clipped)
 }
 """Under these names the page's template uses them."""
