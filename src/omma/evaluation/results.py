@@ -108,7 +108,7 @@ def read_results(path: Path) -> Results:
         raise BadInput(
             str(path), expected="a results.json that can be read", found=reason, remedy="name another file"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             str(path), expected="JSON", found=f"{error}", remedy="write it again by repeating the evaluation"
         ) from None

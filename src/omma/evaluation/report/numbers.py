@@ -61,6 +61,13 @@ def big(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
 
 
+def brief(value: float) -> str:
+    """A rate with two digits or so, whatever its size: 0.0312 -> "0.031", 4.31 -> "4.3", 14_385 -> "14 k"."""
+    if value >= 999.5:
+        return f"{value / 1e6:,.1f} M" if value >= 999_500 else f"{value / 1e3:,.0f} k"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
+
+
 def scaled(value: float) -> str:
     """A count in thousands, millions or billions: 3_140_000 -> "3.1 M"."""
     for unit, name in ((1e9, " B"), (1e6, " M"), (1e3, " k")):
@@ -100,6 +107,9 @@ def clipped(text: str, length: int = 400) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (percent, span, points, points_span, p_value, place, seconds, big, scaled, memory, flops, moment, clipped)
+    for function in (
+        *(percent, span, points, points_span, p_value, place),
+        *(seconds, big, brief, scaled, memory, flops, moment, clipped),
+    )
 }
 """Under these names the page's template uses them."""
