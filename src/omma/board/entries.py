@@ -138,8 +138,8 @@ def shown(name: str) -> str:
 def slug(name: str) -> str:
     """Letters, digits, hyphens, and dots before digits, that stand for a name in paths: no two names have the same."""
     plain = re.sub(r"[^a-z0-9.]+|\.(?![0-9])", "-", name.lower())
-    plain = re.sub(r"-+", "-", plain).strip("-.")[:SLUG].strip("-.")
-    if plain == name:
+    plain = re.sub(r"[-.]{2,}", "-", plain).strip("-.")[:SLUG].strip("-.")
+    if plain and plain == name:
         return plain
     digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{plain}-{digest}" if plain else digest

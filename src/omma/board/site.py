@@ -106,7 +106,7 @@ class _Site:
         for entry in self.entries:
             for table in self.single:
                 self._mistakes(entry, table.benchmark)
-            self._file(f"results/{entry.slug}.json", entry.file.read_bytes())
+            self._file(f"results/{entry.slug}.json", _again(entry.file))
         self._file("leaderboard.csv", leaderboard_csv(self.tables))
         self._file(MARK, leaderboard_json(self.tables, self.found))
 
@@ -210,6 +210,14 @@ class _Site:
 
     def _card(self, item: ItemResult) -> tuple[ItemResult, list[tuple[str, int, int]], Others | None]:
         return item, self.pictures.of(item), self.counts.get(item.id)
+
+
+def _again(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise BadInput(str(file), expected="the results read before", found=found, remedy="run the command again") from None
 
 
 def _speed(table: Table) -> Scatter | None:

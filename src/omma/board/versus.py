@@ -151,6 +151,13 @@ def versus(entries: Sequence[Entry]) -> Versus:
     )
 
 
+def compared(entries: Sequence[Entry]) -> Versus | None:
+    """As `versus`; None if there is one model alone, or no two of them were asked the same."""
+    ids = [{item.id for item in entry.results.items if item.sighted.finish != "failed"} for entry in entries]
+    shared = any(not one.isdisjoint(other) for place, one in enumerate(ids) for other in ids[:place])
+    return versus(entries) if shared else None
+
+
 def _shared(answered: Sequence[Mapping[str, ItemResult]]) -> _Shared:
     groups: defaultdict[str, list[tuple[ItemResult, ...]]] = defaultdict(list)
     for key in sorted(set.intersection(*(set(one) for one in answered))):

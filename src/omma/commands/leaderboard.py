@@ -10,7 +10,7 @@ from rich.console import Console
 from omma.board.entries import Entry, read_entries
 from omma.board.pictures import Pictures, playground_pictures
 from omma.board.site import write_site
-from omma.board.versus import Versus, versus
+from omma.board.versus import compared
 from omma.commands.evaluate import benchmark_items
 from omma.data.sample import ImageSource
 from omma.evaluation import Item, ItemResult
@@ -30,16 +30,9 @@ def run(results: Sequence[str], out: Path, *, sources: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     entries = read_entries(results)
     pictures = _with_sources(entries) if sources else playground_pictures
-    write_site(entries, _compared(entries), pictures, out)
+    write_site(entries, compared(entries), pictures, out)
     count = len(entries)
     console.print(f"{count} {'model' if count == 1 else 'models'} on the leaderboard {out / 'index.html'}.", markup=False)
-
-
-def _compared(entries: Sequence[Entry]) -> Versus | None:
-    """What they say of each other; None if there is one alone, or no two were asked the same."""
-    ids = [{item.id for item in entry.results.items if item.sighted.finish != "failed"} for entry in entries]
-    shared = any(not one.isdisjoint(other) for place, one in enumerate(ids) for other in ids[:place])
-    return versus(entries) if shared else None
 
 
 def _with_sources(entries: Sequence[Entry]) -> Pictures:
