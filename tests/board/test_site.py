@@ -184,6 +184,19 @@ def test_only_a_site_is_replaced_and_never_the_results(runs: Path, site: Path, t
     assert (mine / "oracle" / "results.json").is_file()
 
 
+def test_a_link_and_the_folder_that_one_is_in_are_places_too(runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    built([str(runs / "oracle")], tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real" / "index.html").is_file()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    built([str(runs / "oracle")], Path("."))
+    monkeypatch.chdir(tmp_path)
+    assert (tmp_path / "here" / "index.html").is_file()
+    assert sorted(os.listdir(tmp_path)) == ["here", "link", "real"]
+
+
 def test_a_full_disk_leaves_the_old_site(runs: Path, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = Path(shutil.copytree(site, tmp_path / "old"))
 
@@ -191,7 +204,7 @@ def test_a_full_disk_leaves_the_old_site(runs: Path, site: Path, tmp_path: Path,
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(omma.storage.os, "fsync", full)
-    with pytest.raises(OmmaError, match="room on the disk"):
+    with pytest.raises(OmmaError, match="found a full disk; free some space"):
         built([str(runs / "oracle")], old)
     assert bytes_of(old) == bytes_of(site)
     assert os.listdir(tmp_path) == ["old"]

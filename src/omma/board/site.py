@@ -29,7 +29,7 @@ from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.scatter import Scatter, scatter
 from omma.evaluation.report.view import doubts, headlines
 from omma.evaluation.trust.pairs import ALPHA
-from omma.storage import unwritable, whole_directory
+from omma.storage import replaced_directory
 
 HARDEST = 12
 """Questions of a benchmark that are shown because few models are right about them."""
@@ -48,11 +48,9 @@ def write_site(entries: Sequence[Entry], found: Versus | None, pictures: Picture
         BadInput: if the place holds something else, or one of the results, or cannot be written.
     """
     _refuse_place(entries, out)
-    try:
-        with whole_directory(out) as folder:
-            _Site(entries, found, pictures, folder).write()
-    except OSError as error:
-        raise unwritable(out, error) from error
+    # Through links and dots to the place itself, which is what is exchanged.
+    with replaced_directory(out.resolve()) as folder:
+        _Site(entries, found, pictures, folder).write()
 
 
 def _refuse_place(entries: Sequence[Entry], out: Path) -> None:
