@@ -333,6 +333,21 @@ def test_in_a_browser_no_page_hangs_over_and_pictures_and_style_are_loaded(site:
 
 
 @needs_chromium
+def test_in_a_browser_words_without_an_end_do_not_push_a_page_apart(tmp_path: Path) -> None:
+    long = "W" * 300
+    for place, rate in (("a", 0.3), ("b", 0.8)):
+        texts = {"question": long, "kind": long, "split": long}
+        items = [item.model_copy(update={**texts, "world": long + item.world}) for item in toys(8)]
+        write_results(entry(place + long, at_rate(rate, 1), items).results, tmp_path / place / "results.json")
+    site = tmp_path / "site"
+    built([str(tmp_path / "a"), str(tmp_path / "b")], site)
+    pages = ["index.html", "pairs.html"]
+    pages += [sorted(site.glob(f"{below}/*.html"))[0].relative_to(site).as_posix() for below in ("models", "models/*", "benchmarks")]
+    told = told_by_frames(site, pages, (390, 1280), "return page.documentElement.scrollWidth;")
+    assert told == "; ".join(["390: 390; 1280: 1280"] * len(pages))
+
+
+@needs_chromium
 def test_without_scripts_the_page_is_whole(site: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(site, tmp_path / "site"))
     (folder / "site.js").write_text("")
