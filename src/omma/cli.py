@@ -285,6 +285,60 @@ def compare(
     run(study, out)
 
 
+ResultPlaces = Annotated[
+    list[str],
+    typer.Argument(
+        help="Directories that omma evaluate wrote, folders of such directories, or NAME=DIR to name one.", metavar="DIR..."
+    ),
+]
+
+
+@app.command()
+def versus(
+    results: ResultPlaces,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the figures there, as JSON.", metavar="FILE", show_default=False)
+    ] = None,
+) -> None:
+    """Compare two or more evaluated models on the questions that they share: which differ, and which rank each may have.
+
+    Nothing is asked or trained (omma compare does that): it reads results.json and the records of single replies beside it.
+
+    [bold]Examples[/bold]
+
+        omma versus runs/one runs/two
+
+        omma versus runs --out versus.json
+    """
+    from omma.commands.versus import run
+
+    run(results, out)
+
+
+@app.command()
+def leaderboard(
+    results: ResultPlaces,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Directory of the site.", metavar="SITE")] = Path("runs/leaderboard"),
+    sources: Annotated[
+        bool,
+        typer.Option("--sources", help="Read the data sets that the results name, too, for the pictures of their questions."),
+    ] = False,
+) -> None:
+    """Make a site of evaluated models: scores with their trust, pairs, plots, and every wrong answer with its picture.
+
+    Files that link to each other and to nothing else: open index.html, or put the directory on any server.
+
+    [bold]Examples[/bold]
+
+        omma leaderboard runs --out site
+
+        omma leaderboard before=runs/one after=runs/two --out site
+    """
+    from omma.commands.leaderboard import run
+
+    run(results, out, sources=sources)
+
+
 @app.command("import")
 def import_(
     directory: Annotated[Path, typer.Argument(help="A checkpoint in the layout of transformers.", metavar="DIR")],

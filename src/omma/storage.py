@@ -88,6 +88,20 @@ def whole_directory(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
+def replaced_directory(path: Path) -> Iterator[Path]:
+    """As `whole_directory`, for what is made at one go and has nothing to go on from.
+
+    Raises:
+        BadInput: if the disk is full or the place cannot be written; what was there is untouched.
+    """
+    try:
+        with _filled(path) as temporary:
+            yield temporary
+    except (OSError, SafetensorError) as error:
+        raise unwritable(path, error) from error
+
+
+@contextmanager
 def new_directory(path: Path) -> Iterator[Path]:
     """As `whole_directory`, for a path that must be free.
 
@@ -101,11 +115,8 @@ def new_directory(path: Path) -> Iterator[Path]:
             found="one with files in it" if path.is_dir() else "a file",
             remedy="choose another path or remove it",
         )
-    try:
-        with _filled(path) as temporary:
-            yield temporary
-    except (OSError, SafetensorError) as error:
-        raise unwritable(path, error) from error
+    with replaced_directory(path) as temporary:
+        yield temporary
 
 
 @contextmanager

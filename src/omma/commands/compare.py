@@ -24,11 +24,11 @@ from omma.commands.progress import Clock
 from omma.commands.show import arranger_of, skeleton
 from omma.errors import BadInput, OmmaError
 from omma.evaluation import Item, read_results
-from omma.evaluation.report.numbers import percent, points, points_span, seconds, span
+from omma.evaluation.report.numbers import p_value, percent, points, points_span, seconds, span
 from omma.recipe import Recipe
 from omma.storage import write_atomically
 from omma.study import Comparison, Outcome, Study, StudyRun, compare, load_study
-from omma.study.page import comparison_page, p_value, verdict, write_comparison
+from omma.study.page import comparison_page, verdict, write_comparison
 
 OMMA = (sys.executable, "-c", "from omma.cli import main; main()")
 """The command, in a process of its own: each training begins and ends with a clean one."""

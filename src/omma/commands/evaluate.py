@@ -38,6 +38,7 @@ from omma.evaluation import (
     write_report,
     write_results,
 )
+from omma.evaluation.models.remote import RemoteModel
 from omma.model.loading import model_directory
 from omma.recipe import Benchmark, Recipe, load_recipe
 from omma.training.run import open_run, peak_memory
@@ -127,7 +128,13 @@ def evaluate_model(
     )
     started = time.monotonic()
     asked = under_test(model, items, settings, chosen, replies)
-    clock = Clock()
+    clock, began = Clock(), time.monotonic()
+    progressed: list[tuple[int, int]] = []
+
+    def progress(done: int, total: int) -> None:
+        progressed.append((done, total))
+        display.update("evaluation", done, total, clock.left(done, total))
+
     with Display(console) as display:
         predictions = evaluate(
             asked.answerer,
@@ -137,8 +144,12 @@ def evaluate_model(
             batch_size=asked.batch,
             predictions_path=out / "predictions.jsonl",
             model=asked.identity,
-            progress=lambda done, total: display.update("evaluation", done, total, clock.left(done, total)),
+            progress=progress,
         )
+    # Replies of an earlier run, or of a cache, took no time now: speed is that of the others.
+    cached = asked.answerer.spent.cached if isinstance(asked.answerer, RemoteModel) else 0
+    given = progressed[-1][0] - progressed[0][0] - cached
+    speed = given / (time.monotonic() - began) if given > 0 else None
     if cost := asked.cost():
         console.print(cost, highlight=False, soft_wrap=True)
     judgements = judged(items, predictions, settings.conditions)
@@ -159,7 +170,7 @@ def evaluate_model(
         timing=Timing(
             phases=(
                 *(stage_phases(run_directory) if run_directory is not None else ()),
-                Phase(name="evaluation", seconds=time.monotonic() - started),
+                Phase(name="evaluation", seconds=time.monotonic() - started, replies_per_second=speed),
             ),
             peak_memory_bytes=max(peak_memory(), peak_of_training(run_directory) if run_directory is not None else 0),
         ),

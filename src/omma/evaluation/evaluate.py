@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Protocol, Self
+from typing import IO, Any, Protocol, Self
 
 from pydantic import TypeAdapter
 
@@ -169,21 +169,67 @@ class _Journal:
         data = data[: data.rfind(b"\n") + 1]
         if not data.startswith(_line(self.header)):
             return 0
-        for number, line in enumerate(data.splitlines()[1:], start=2):
-            try:
-                record = json.loads(line)
-                condition, item_id, reply = record["condition"], record["id"], _REPLY.validate_python(record["reply"])
-                if condition not in (*CONDITIONS, *VARIANTS) or not isinstance(item_id, str):
-                    raise TypeError
-            except (ValueError, KeyError, TypeError):
-                raise BadInput(
-                    f"{path}, line {number}",
-                    expected="a reply with condition, id and reply",
-                    found=repr(line[:80].decode("utf-8", "replace")),
-                    remedy="delete the file to ask every question again",
-                ) from None
-            self.replies[condition, item_id] = reply
+        self.replies = _replies(path, data)
         return len(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """A predictions file.
+
+    Attributes:
+        header: version of the format, hash of the items ("items"), identity of the model ("model").
+        replies: (condition or variant, item id) -> reply.
+    """
+
+    header: dict[str, Any]
+    replies: dict[tuple[str, str], Output]
+
+
+def read_records(path: Path) -> Records:
+    """A predictions file as `evaluate` leaves it.
+
+    Raises:
+        BadInput: if it cannot be read, is of another version, or is damaged.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise BadInput(str(path), expected="a file that can be read", found=reason, remedy="name another one") from None
+    data = data[: data.rfind(b"\n") + 1]
+    try:
+        header = json.loads(data.partition(b"\n")[0])
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise BadInput(
+            f"{path}, line 1",
+            expected=f"a header with format {FORMAT}",
+            found=repr(header.get("format")) if isinstance(header, dict) else repr(data[:80].decode("utf-8", "replace")),
+            remedy="repeat the evaluation",
+        )
+    return Records(header, _replies(path, data))
+
+
+def _replies(path: Path, data: bytes) -> dict[tuple[str, str], Output]:
+    """All replies of a predictions file but its header. Raises BadInput naming the line that is damaged."""
+    replies = {}
+    for number, line in enumerate(data.splitlines()[1:], start=2):
+        try:
+            record = json.loads(line)
+            condition, item_id, reply = record["condition"], record["id"], _REPLY.validate_python(record["reply"])
+            if condition not in (*CONDITIONS, *VARIANTS) or not isinstance(item_id, str):
+                raise TypeError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise BadInput(
+                f"{path}, line {number}",
+                expected="a reply with condition, id and reply",
+                found=repr(line[:80].decode("utf-8", "replace")),
+                remedy="delete the file to ask every question again",
+            ) from None
+        replies[condition, item_id] = reply
+    return replies
 
 
 def _line(record: dict[str, object]) -> bytes:

@@ -132,6 +132,19 @@ def joint_floor(groups: Sequence[Scored], bounds: tuple[float, float]) -> tuple[
     return value - float(spread[0]) / len(groups), value + float(spread[1]) / len(groups)
 
 
+def clustered_error(groups: Sequence[Scored]) -> float:
+    """Standard error of the mean of the groups' means, in closed form (Miller, arXiv 2411.00640, section 2.2).
+
+    Residuals are added up within a cluster before they are squared, so that many questions about one picture count as
+    what they are: one picture.
+    """
+    variances = []
+    for group in groups:
+        sums, counts = group.totals()
+        variances.append(float(((sums - counts * group.mean) ** 2).sum()) / len(group.values) ** 2)
+    return float(np.sqrt(sum(variances))) / len(groups)
+
+
 def estimate_of(value: float, draws: np.ndarray, floor: tuple[float, float], bounds: tuple[float, float]) -> Estimate:
     """A value with the interval of its resamples, no narrower than ``floor`` and within the ``bounds`` of the scale."""
     low, high = np.quantile(draws, [0.025, 0.975])

@@ -41,6 +41,12 @@ class Phase(Record):
     seconds: float = Field(description="Wall-clock time.", ge=0)
     tokens_per_second: float | None = Field(default=None, description="Mean over the phase; null where it has none.")
     images_per_second: float | None = Field(default=None, description="Mean over the phase; null where it has none.")
+    replies_per_second: float | None = Field(
+        default=None,
+        description="Replies that were given anew, per second; null where there were none. Those known from an interrupted "
+        "evaluation take no time, and do not count.",
+        ge=0,
+    )
 
 
 class Timing(Record):
@@ -102,7 +108,7 @@ def read_results(path: Path) -> Results:
         raise BadInput(
             str(path), expected="a results.json that can be read", found=reason, remedy="name another file"
         ) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInput(
             str(path), expected="JSON", found=f"{error}", remedy="write it again by repeating the evaluation"
         ) from None

@@ -21,12 +21,11 @@ from omma.evaluation.intervals import Estimate, Scored, estimate_of, joint_floor
 from omma.evaluation.records import Record
 from omma.evaluation.results import Results
 from omma.evaluation.scores import ItemResult
+from omma.evaluation.trust.pairs import ALPHA, holm
 from omma.study.study import Study, StudyRun
 
 RESAMPLES = 10_000
 """So many that a p-value stays small when it is corrected for a hundred pairs."""
-ALPHA = 0.05
-"""Pairs whose corrected p-value is below it count as different."""
 
 Group = tuple[str, str]
 """World and split."""
@@ -111,9 +110,10 @@ def compare(study: Study, outcomes: Mapping[StudyRun, Outcome]) -> Comparison:
     for first, second in study.pairs():
         difference, p = asked.difference(rights[first], rights[second])
         pairs.append(Pair(first=first, second=second, difference=difference, p=p))
+    corrected = zip(pairs, holm([pair.p for pair in pairs]), strict=True)
     return Comparison(
         choices=tuple(_scores(study, name, rights[name], asked, outcomes) for name in study.choices),
-        pairs=tuple(_corrected(pairs)),
+        pairs=tuple(pair.model_copy(update={"p": p}) for pair, p in corrected),
         seeds=tuple(study.seeds),
         questions=len(items),
         pictures=sum(len(group.names) for group in asked.groups.values()),
@@ -237,13 +237,3 @@ class _Asked:
 
 def _is(item: ItemResult, world: str, kind: str) -> bool:
     return (item.world, item.kind) == (world, kind)
-
-
-def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
-    """The same pairs with p-values by Holm's step-down method, which never shrink along the order."""
-    corrected: dict[int, float] = {}
-    largest = 0.0
-    for rank, place in enumerate(sorted(range(len(pairs)), key=lambda place: pairs[place].p)):
-        largest = max(largest, min(1.0, pairs[place].p * (len(pairs) - rank)))
-        corrected[place] = largest
-    return [pair.model_copy(update={"p": corrected[place]}) for place, pair in enumerate(pairs)]

@@ -66,14 +66,19 @@ def _chosen(items: Iterable[ItemResult]) -> list[ItemResult]:
     return first + again
 
 
-def _data_uri(picture: Image.Image) -> str:
+def small_png(picture: Image.Image) -> tuple[bytes, tuple[int, int]]:
+    """A picture as PNG with no side above `SIDE`, and its size then."""
     small = picture.convert("RGB")
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     data = _png(small)
     # A photograph is five times smaller with a palette of its own colours; drawings stay exact.
     if len(data) > 40_000:
         data = min(data, _png(small.quantize(128)), key=len)
-    return f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    return data, small.size
+
+
+def _data_uri(picture: Image.Image) -> str:
+    return f"data:image/png;base64,{base64.b64encode(small_png(picture)[0]).decode()}"
 
 
 def _png(picture: Image.Image) -> bytes:

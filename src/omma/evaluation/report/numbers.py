@@ -33,6 +33,11 @@ def points_span(estimate: Estimate) -> str:
     return f"{points(estimate.low)} to {points(estimate.high)}"
 
 
+def p_value(p: float) -> str:
+    """0.0312 -> "0.031"; what is smaller than the resamples can tell, "< 0.001"."""
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
 def place(share: float) -> str:
     """A CSS length along an axis from 0 to 1, kept inside it: 0.5 -> "50.00%"."""
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
@@ -54,6 +59,13 @@ def seconds(value: float) -> str:
 def big(value: float) -> str:
     """A count with thousands separators, or with one decimal if it is small and not whole."""
     return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+
+
+def brief(value: float) -> str:
+    """A rate with two digits or so, whatever its size: 0.0312 -> "0.031", 4.31 -> "4.3", 14_385 -> "14 k"."""
+    if value >= 999.5:
+        return f"{value / 1e6:,.1f} M" if value >= 999_500 else f"{value / 1e3:,.0f} k"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.2g}"
 
 
 def scaled(value: float) -> str:
@@ -95,6 +107,9 @@ def clipped(text: str, length: int = 400) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
-    for function in (percent, span, points, points_span, place, seconds, big, scaled, memory, flops, moment, clipped)
+    for function in (
+        *(percent, span, points, points_span, p_value, place),
+        *(seconds, big, brief, scaled, memory, flops, moment, clipped),
+    )
 }
 """Under these names the page's template uses them."""

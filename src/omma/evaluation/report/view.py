@@ -58,7 +58,7 @@ def worlds_by_name(results: Results) -> dict[str, int]:
 
 def ordered_averages(scores: Scores) -> list[Average]:
     """The averages in the order of interest of their splits; the first is the run's headline."""
-    return sorted(scores.averages, key=lambda average: _rank(average.split))
+    return sorted(scores.averages, key=lambda average: split_rank(average.split))
 
 
 def headlines(results: Results) -> list[Headline]:
@@ -132,7 +132,7 @@ def plot_splits(results: Results) -> list[SplitPanels]:
 
     return [
         SplitPanels(split, tuple(panel(total) for total in cells if total.split == split and total.kind is None))
-        for split in sorted({cell.split for cell in cells}, key=_rank)
+        for split in sorted({cell.split for cell in cells}, key=split_rank)
     ]
 
 
@@ -225,5 +225,6 @@ def _listed(cells: Sequence[Cell], most: int = 6) -> str:
     return names if len(cells) <= most else f"{names}; and {len(cells) - most} more"
 
 
-def _rank(split: str) -> tuple[int, str]:
+def split_rank(split: str) -> tuple[int, str]:
+    """To sort splits by: those of `SPLIT_ORDER` first."""
     return (SPLIT_ORDER.index(split) if split in SPLIT_ORDER else len(SPLIT_ORDER), split)
