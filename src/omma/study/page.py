@@ -13,10 +13,10 @@ import yaml
 from PIL import Image
 
 from omma import __version__
+from omma.evaluation.judgement import ItemResult
 from omma.evaluation.report.curves import Tick, nice_ticks
 from omma.evaluation.report.numbers import big, seconds
 from omma.evaluation.report.rendering import page_templates
-from omma.evaluation.scores import ItemResult
 from omma.show.drawing import data_uri
 from omma.storage import write_atomically
 from omma.study.comparison import ALPHA, ChoiceScores, Comparison, Outcome, Pair
