@@ -66,7 +66,7 @@ def test_hallusionbench(tmp_path: Path, seed: int) -> None:
     _, results, figures = asked("hallusionbench", tmp_path, ["yes", "no"], seed)
     records = []
     for result in results:
-        category, subcategory, number, figure, question = result.id.split("/")[2:]
+        category, subcategory, number, figure, question, _ = result.id.split("/")[2:]
         records.append(IllusionRecord(category, subcategory, number, figure, question, result.sighted.right))
     expected = illusion_scores(records)
     assert (figures["aAcc"], figures["qAcc"], figures["fAcc"]) == (expected.all, expected.question, expected.figure)

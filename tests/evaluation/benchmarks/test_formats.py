@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,20 @@ def test_karpathys_split_and_its_folders(tmp_path: Path) -> None:
     # The document frequencies are those of the whole split: one picture alone would score nothing.
     scores = scored(one, "oracle")
     assert figure(scores, "CIDEr-D") > 1
+
+
+def test_people_may_say_nothing(tmp_path: Path) -> None:
+    config = MAKERS["textvqa"](tmp_path)
+    document = json.loads(Path(config["file"]).read_text())
+    document["data"][0]["answers"] = ["", "nan", "nan", "nan", "nan"] + [""] * 5
+    Path(config["file"]).write_text(json.dumps(document))
+    items = made(config)
+    assert items[0].answer == "nan", "a word of English, and no number"
+    assert items[0].truth is not None and items[0].truth.answers.count("") == 6
+    results = judged(items, {"sighted": {item.id: Output("nan") for item in items}}, ["sighted"])
+    assert [result.sighted.credit for result in results] == [1.0, 0.0, 0.0]
+    silent = judged(items, {"sighted": {item.id: Output("") for item in items}}, ["sighted"])
+    assert [result.sighted.credit for result in silent] == [0.0, 0.0, 0.0], "though six people said nothing, too"
 
 
 def test_only_the_first_pictures_and_words_of_ones_own(tmp_path: Path) -> None:

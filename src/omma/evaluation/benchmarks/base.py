@@ -199,6 +199,12 @@ def unique(rows: Iterable[Row], field: str, where: Path) -> dict[str, Row]:
     return found
 
 
+def commonest(people: Sequence[str]) -> str:
+    """What most people said who said something; of equally common answers the first."""
+    said = [answer for answer in people if answer]
+    return max(said, key=said.count)
+
+
 def numbered(rows: Iterable[Row]) -> Iterator[tuple[str, Row]]:
     """Rows with their numbers from 0, for files in which nothing names them."""
     return ((str(number), row) for number, row in enumerate(rows))

@@ -11,7 +11,7 @@ from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, 
 from omma.evaluation.benchmarks.rows import Row, json_document, json_records
 from omma.evaluation.figures import Measure, each, mean_of
 from omma.evaluation.items import Item
-from omma.evaluation.judgement import ItemResult, Reply
+from omma.evaluation.judgement import ItemResult
 from omma.evaluation.metrics.captioning import BleuCounts, CiderD, ptb_tokens
 from omma.evaluation.truths import Captions
 
@@ -82,7 +82,6 @@ class CocoCaptions(PublishedBenchmark):
             Measure("CIDEr-D", mean_of("cider_d"), bounds=(0.0, 10.0)),
             *(Measure(f"BLEU-{n}", rows, _bleu(n)) for n in range(1, 5)),
             Measure("ROUGE-L", mean_of("rouge_l")),
-            Measure("words of a caption", each(_length), lambda sums: sums[..., 0] / sums[..., 1], (0.0, 1000.0), "points"),
         ]
 
 
@@ -92,7 +91,3 @@ def _bleu(n: int) -> Callable[[np.ndarray], np.ndarray]:
         return np.array([BleuCounts(row[None]).bleu()[n - 1] for row in flat]).reshape(sums.shape[:-1])
 
     return of
-
-
-def _length(_: ItemResult, reply: Reply) -> tuple[float, ...]:
-    return reply.counts["length"], 1

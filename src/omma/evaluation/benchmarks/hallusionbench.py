@@ -46,7 +46,7 @@ class HallusionBench(PublishedBenchmark):
             name = name.removeprefix("./").removeprefix("hallusion_bench/") if name is not None else None
             figures = f"{category}/{subcategory}/{number}"
             yield self.item(
-                f"{figures}/{figure}/{question}",
+                f"{figures}/{figure}/{question}/{row.identity('visual_input')}",
                 [pictures.of(row, "filename", name)] if name is not None else [],
                 row.text("question"),
                 ANSWERS[answer],

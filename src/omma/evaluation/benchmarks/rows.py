@@ -57,11 +57,11 @@ class Row:
         return value
 
     def optional(self, field: str) -> str | None:
-        """The same, or None where there is nothing (no such field, null, blank, or the "nan" that tables have for it)."""
+        """The same, or None where there is nothing: no such field, null, or blank."""
         value = self.data.get(field)
         if isinstance(value, int | float) and not isinstance(value, bool):
             value = None if isinstance(value, float) and math.isnan(value) else str(value)
-        if value is None or (isinstance(value, str) and value.strip().lower() in ("", "nan")):
+        if value is None or (isinstance(value, str) and not value.strip()):
             return None
         if not isinstance(value, str):
             raise self.bad(field, "a text")
@@ -80,6 +80,12 @@ class Row:
         if None in inner:
             raise self.bad(field, "texts that are not empty")
         return tuple(text for text in inner if text is not None)
+
+    def people(self, field: str, answers: Sequence[str | None]) -> tuple[str, ...]:
+        """What people answered, of whom some may have said nothing, but two at least something."""
+        if sum(answer is not None for answer in answers) < 2:
+            raise self.bad(field, "the answers of at least two people")
+        return tuple(answer or "" for answer in answers)
 
     def identity(self, field: str) -> str:
         """What names the row: a text or a whole number."""
@@ -220,7 +226,9 @@ def table_rows(path: Path) -> list[Row]:
             where = f"{path}, line {reader.line_num}"
             if len(cells) != len(names):
                 raise BadInput(where, expected=f"{len(names)} cells, as in the first line", found=str(len(cells)), remedy=_REMEDY)
-            rows.append(Row(where, dict(zip(names, cells, strict=True))))
+            # What reads and writes such tables has "nan" for a cell with nothing in it.
+            filled = ("" if cell.strip().lower() == "nan" else cell for cell in cells)
+            rows.append(Row(where, dict(zip(names, filled, strict=True))))
     except csv.Error as error:
         where = f"{path}, line {reader.line_num}"
         raise BadInput(where, expected="cells with tabs between them", found=str(error), remedy=_REMEDY) from None

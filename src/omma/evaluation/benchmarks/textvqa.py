@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark
-from omma.evaluation.benchmarks.rows import json_records
+from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark, commonest
+from omma.evaluation.benchmarks.rows import Row, json_records
 from omma.evaluation.items import Item
 from omma.evaluation.truths import PeoplesAnswers
 
@@ -21,13 +21,16 @@ class TextVqa(PublishedBenchmark):
     def questions(self) -> Iterable[Item]:
         pictures = Pictures(self.config.images)
         for row in json_records(self.config.file, within="data"):
-            people = row.texts("answers", least=2)
+            said = row.data.get("answers")
+            if not isinstance(said, list):
+                raise row.bad("answers", "a list of people's answers")
+            people = row.people("answers", [Row(row.where, {"answers": answer}).optional("answers") for answer in said])
             name = f"{row.text('image_id')}.jpg"
             yield self.item(
                 row.identity("question_id"),
                 [pictures.of(row, "image_id", name)],
                 row.text("question"),
-                max(people, key=people.count),
+                commonest(people),
                 PeoplesAnswers(people, "textvqa"),
                 cluster=name,
             )

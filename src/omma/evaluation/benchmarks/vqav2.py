@@ -7,8 +7,15 @@ from pathlib import Path
 
 from pydantic import model_validator
 
-from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark, unique
-from omma.evaluation.benchmarks.rows import Row, json_records
+from omma.evaluation.benchmarks.base import (
+    BENCHMARKS,
+    FolderConfig,
+    Pictures,
+    PublishedBenchmark,
+    commonest,
+    unique,
+)
+from omma.evaluation.benchmarks.rows import json_records
 from omma.evaluation.items import Item
 from omma.evaluation.truths import PeoplesAnswers
 
@@ -45,20 +52,14 @@ class Vqav2(PublishedBenchmark):
                 expected = f"an id with answers in {self.config.annotations}"
                 raise row.bad("question_id", expected, remedy="name the two files of one split")
             truth = annotations[own_id]
-            people = tuple(answer.text("answer") for answer in truth.rows("answers"))
-            if len(people) < 2:
-                raise truth.bad("answers", "the answers of at least two people")
+            people = truth.people("answers", [answer.optional("answer") for answer in truth.rows("answers")])
             name = self.config.picture_name.format(image_id=row.whole("image_id"))
             yield self.item(
                 own_id,
                 [pictures.of(row, "image_id", name)],
                 row.text("question"),
-                _commonest(truth, people),
+                truth.optional("multiple_choice_answer") or commonest(people),
                 PeoplesAnswers(people, "vqav2"),
                 cluster=name,
                 kind=truth.optional("answer_type") or "question",
             )
-
-
-def _commonest(truth: Row, people: tuple[str, ...]) -> str:
-    return truth.optional("multiple_choice_answer") or max(people, key=people.count)
