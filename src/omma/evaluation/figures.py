@@ -39,7 +39,7 @@ class Figure(Record):
         description='"share": from 0 to 1, per cent on the page (CIDEr-D is from 0 to 10, and printed a hundredfold, too); '
         '"points": as it is published.'
     )
-    groups: int = Field(description="Questions that it is computed from; where several count together, groups of them.")
+    groups: int = Field(description="Questions that it is a sum over, and groups of questions where those count together.")
     value: Estimate = Field(description="The figure, with the picture.")
     blind: Estimate | None = Field(description="The same with no picture; null if nothing was asked so.")
     swapped: Estimate | None = Field(description="The same with somebody else's picture; null if nothing was asked so.")

@@ -38,9 +38,9 @@ class Item:
     world: str
     split: str
     cluster: str
-    truth: Truth | None = None
+    truth: Truth | None = field(default=None, hash=False)
     benchmark: str = ""
-    groups: Mapping[str, str] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def images(self) -> tuple[ImageSource, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.benchmarks.published import MAKERS, karpathy, mmbench_rows, table
+from evaluation.benchmarks.published import COLORS, MAKERS, karpathy, mmbench_rows, table
 from omma.evaluation import Item, Scores, evaluate, judged, score
 from omma.evaluation.benchmarks import BENCHMARKS
 from omma.evaluation.items import items_hash
@@ -71,6 +71,7 @@ def test_questions_are_put_in_the_published_words(name: str, tmp_path: Path) -> 
     assert {item.world for item in items} == {name} == {item.benchmark for item in items}
     assert not any(str(tmp_path) in f"{item.id} {item.cluster}" for item in items), "no paths of this machine in results"
     assert items_hash(items) == items_hash(made(config))
+    assert len(set(items)) == len(items)
 
 
 @pytest.mark.parametrize("name", MAKERS)
@@ -125,6 +126,14 @@ def test_a_yes_sayer_on_pope_and_mme(tmp_path: Path) -> None:
     mme = scored(made(MAKERS["mme"](tmp_path)), "yes-sayer")
     assert figure(mme, "existence score") == 50.0, "half the questions, and no picture with both"
     assert not any("perception" in found.name for found in mme.figures), "of three subtasks of ten there is no total"
+
+
+def test_the_letter_moves_with_its_option(tmp_path: Path) -> None:
+    items = made(MAKERS["mmbench"](tmp_path))
+    for item in items:
+        color = COLORS[int(item.groups["question"]) - 240]
+        assert f"\n{item.answer}. {color}\n" in f"{item.question}\n"
+    assert len({item.question for item in items}) == len(items)
 
 
 def test_a_model_that_always_says_the_same_letter_is_never_right_in_every_order(tmp_path: Path) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 from omma.data.images import FileImage
 from omma.errors import BadInput
 from omma.evaluation.benchmarks.base import AS_IT_IS, BENCHMARKS, BenchmarkConfig, PublishedBenchmark
-from omma.evaluation.conditions import Condition
-from omma.evaluation.figures import Measure, Row, came
+from omma.evaluation.figures import Answered, Measure, together
 from omma.evaluation.items import Item
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.metrics.yes_no import Answer
@@ -109,22 +108,15 @@ def _score(name: str, subtasks: Sequence[str]) -> Measure:
     """The sum of the scores of some subtasks. Of each there are four sums: right answers, answers, pictures with both right,
     pictures. A picture of which a reply is missing is left out of all."""
 
-    def rows(members: Sequence[ItemResult], condition: Condition) -> Iterable[Row]:
-        pictures: dict[str, list[ItemResult]] = {}
-        for member in members:
-            if member.kind in subtasks:
-                pictures.setdefault(member.cluster, []).append(member)
-        for cluster, pair in pictures.items():
-            replies = [reply for member in pair if (reply := came(member, condition))]
-            if len(replies) == len(pair):
-                row = np.zeros(4 * len(subtasks))
-                right = [reply.right for reply in replies]
-                place = 4 * subtasks.index(pair[0].kind)
-                row[place : place + 4] = sum(right), len(right), all(right), 1
-                yield cluster, tuple(row)
+    def statistics(pairs: Answered) -> tuple[float, ...]:
+        right = [reply.right for _, reply in pairs]
+        place = 4 * subtasks.index(pairs[0][0].kind)
+        own = float(sum(right)), float(len(right)), float(all(right)), 1.0
+        return (*(0.0,) * place, *own, *(0.0,) * (4 * len(subtasks) - place - 4))
 
     def of(sums: np.ndarray) -> np.ndarray:
         shares = sums[..., ::2] / sums[..., 1::2]
         return 100 * shares.sum(axis=-1)
 
+    rows = together(statistics, by=lambda member: member.cluster if member.kind in subtasks else None)
     return Measure(name, rows, of, bounds=(0.0, 200.0 * len(subtasks)), unit="points")
