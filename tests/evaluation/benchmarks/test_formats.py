@@ -12,6 +12,7 @@ import pytest
 from evaluation.benchmarks.published import COLORS, MAKERS, karpathy, mmbench_rows, table
 from omma.evaluation import Item, Scores, evaluate, judged, score
 from omma.evaluation.benchmarks import BENCHMARKS
+from omma.evaluation.benchmarks.mmstar import options_in
 from omma.evaluation.items import items_hash
 from omma.evaluation.models.scripted import scripted
 from omma.model.output import Output
@@ -161,6 +162,20 @@ def test_rotations_that_the_file_has_already_are_taken_for_what_they_are(tmp_pat
     assert [(item.id, item.question, item.answer) for item in found] == [(item.id, item.question, item.answer) for item in plain]
     once = made({"type": "mmbench", "file": table(tmp_path / "circular.tsv", rows), "circular": False})
     assert len(once) == 4 and scored(once, "oracle").figures == ()
+
+
+@pytest.mark.parametrize(
+    ("question", "options"),
+    [
+        ("Which?\nOptions: A: The suitcase is on the book., B: The cat, C: 3, D: It is: no", ["The suitcase is on the book", "The cat", "3", "It is: no"]),
+        ("Hint: Answer with the letter, e.g., A, B.\nQuestion: Find x.\nChoices:\n(A) 2\n(B) 4.5", ["2", "4.5"]),
+        ("Who is it? (A) Ann (B) Bob (C) neither", ["Ann", "Bob", "neither"]),
+        ("Which of these (see A) is it?", []),
+        ("Options: B: one, C: two", []),
+    ],
+)  # fmt: skip
+def test_options_within_a_question(question: str, options: list[str]) -> None:
+    assert options_in(question) == options
 
 
 def test_chartqa_is_the_mean_of_both_subsets(tmp_path: Path) -> None:

@@ -55,8 +55,8 @@ class Amber(PublishedBenchmark):
             truth, picture = truths[own_id], [pictures.of(row, "image")]
             kind, cluster, query = truth.text("type"), row.text("image"), row.text("query")
             if kind == GENERATIVE:
-                there = truth.texts("truth")
-                lures = truth.texts("hallu", least=0)
+                there = tuple(map(str.lower, truth.texts("truth")))
+                lures = tuple(map(str.lower, truth.texts("hallu", least=0)))
                 things = ThingsThere(there, lures, related, vocabulary, neutral)
                 yield self.item(own_id, picture, query, ", ".join(there), things, cluster=cluster, kind=kind)
             else:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark
-from omma.evaluation.benchmarks.rows import Row, json_document, json_records
+from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark, unique
+from omma.evaluation.benchmarks.rows import Row, json_document, records_in
 from omma.evaluation.figures import Measure, each, mean_of
 from omma.evaluation.items import Item
 from omma.evaluation.judgement import ItemResult
@@ -53,14 +53,14 @@ class CocoCaptions(PublishedBenchmark):
         file = self.config.file
         document = json_document(file)
         if isinstance(document, Mapping) and "annotations" not in document:
-            chosen = [row for row in json_records(file, within="images") if row.text("split") == self.config.split]
+            chosen = [row for row in records_in(document, file, within="images") if row.text("split") == self.config.split]
             return [
                 (row.identity("cocoid"), row, "filename", tuple(sentence.text("raw") for sentence in row.rows("sentences")))
                 for row in chosen
             ]
-        images = {row.identity("id"): row for row in json_records(file, within="images")}
+        images = unique(records_in(document, file, within="images"), "id", file)
         texts: defaultdict[str, list[str]] = defaultdict(list)
-        for row in json_records(file, within="annotations"):
+        for row in records_in(document, file, within="annotations"):
             if row.identity("image_id") not in images:
                 raise row.bad("image_id", "the id of a picture of the file")
             texts[row.identity("image_id")].append(row.text("caption"))

@@ -151,7 +151,11 @@ def json_document(path: Path) -> Any:
 
 def json_records(path: Path, *, within: str | None = None) -> list[Row]:
     """The records of a JSON array, or of the array in that field of a JSON object."""
-    document = json_document(path)
+    return records_in(json_document(path), path, within=within)
+
+
+def records_in(document: Any, path: Path, *, within: str | None = None) -> list[Row]:
+    """The same of a document that is read already; ``path`` is for complaints."""
     if within is not None:
         if not isinstance(document, Mapping) or not isinstance(document.get(within), list):
             raise _another_file(path, document, f'a JSON object with a list of records in "{within}"')
