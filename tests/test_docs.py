@@ -42,6 +42,7 @@ REGISTRIES = {
     "Expert": EXPERTS,
     "Objective": OBJECTIVES,
     "Source": recipes.SOURCES,
+    "Benchmark": recipes.BENCHMARKS,
 }
 
 

@@ -170,6 +170,8 @@ def evaluate(
         omma evaluate zoo:llava-1.5-small --recipe nlvr --out runs/nlvr-zero-shot
 
         omma evaluate openai:gpt-4o --with concurrency=16 --with price_in=2.5 --with price_out=10
+
+        omma evaluate runs/demo "evaluation.benchmarks=[{type: docvqa, file: val_v1.0_withQT.json, images: docvqa}]"
     """
     from omma.commands.evaluate import run
 

@@ -20,10 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from omma.data.playground.base import SPLITS
 from omma.data.sources import SOURCES
 from omma.errors import BadInput, nearest
+from omma.evaluation.benchmarks import BENCHMARKS
 from omma.model.templates import TEMPLATES
 from omma.objectives import OBJECTIVES
 from omma.parts.backbones import BACKBONES
-from omma.parts.base import part_field, validated
+from omma.parts.base import part_field, part_field_or, validated
 from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
@@ -190,7 +191,7 @@ class Benchmark(Settings):
 class EvaluationRecipe(Settings):
     """What the report measures."""
 
-    benchmarks: list[Benchmark] = []
+    benchmarks: list[part_field_or(Benchmark, BENCHMARKS)] = []  # type: ignore[valid-type]
     conditions: list[Literal["sighted", "blind", "swapped"]] = ["sighted", "blind", "swapped"]
     variants: int = Field(default=20, ge=0)
     """So many questions of each world and split are put in other words and about slightly changed pictures, too."""

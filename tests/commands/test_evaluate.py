@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.benchmarks.published import docvqa, pope
 from omma.commands.evaluate import benchmark_items
 from omma.commands.under_test import weights_digest
 from omma.evaluation import read_results
-from omma.recipe import Benchmark
+from omma.recipe import Benchmark, load_recipe
 from omma.training.run import open_run
 
 FEW = ("evaluation.benchmarks=[{world: shapes, pictures: 2}, {world: charts, pictures: 2, splits: [fresh]}]",)
@@ -85,6 +86,48 @@ def test_a_world_gives_all_questions_about_its_scenes() -> None:
     assert len({item.cluster for item in items}) == 100
     both = benchmark_items(Benchmark(world="digits", pictures=3))
     assert len({item.cluster for item in both}) == 6
+
+
+def test_published_benchmarks_stand_beside_worlds(command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine = json.dumps([pope(tmp_path), docvqa(tmp_path / "docvqa"), {"world": "shapes", "pictures": 2, "splits": ["fresh"]}])
+    ask = ("evaluate", "scripted:oracle", f"evaluation.benchmarks={mine}")
+    result = command(*ask)
+    assert result.exit_code == 0, result.output
+    for piece in ("docvqa", "popular", "F1 of yes", "answered with yes", "100.0"):
+        assert piece in result.stdout
+    results = read_results(tmp_path / "runs" / "evaluate-scripted-oracle" / "results.json")
+    assert {(cell.world, cell.split) for cell in results.scores.cells} == {("pope", "popular"), ("docvqa", "val"), ("shapes", "fresh")}
+    assert all(cell.accuracy.value == 1.0 and cell.majority < 1.0 for cell in results.scores.cells if cell.kind is None)
+    assert {item.benchmark for item in results.items} == {"pope", "docvqa", None}
+    assert [one.world for one in results.scores.steadiness] == ["docvqa", "pope", "shapes"]
+    item = next(item for item in results.items if item.benchmark == "docvqa")
+    assert item.answers == ("$ 0,000", "0,000") and item.sighted.credit == 1.0
+    page = (tmp_path / "runs" / "evaluate-scripted-oracle" / "report.html").read_text()
+    assert "Published figures" in page and "F1 of yes" in page and "Each question by its own metric" in page
+    kept = (tmp_path / "runs" / "evaluate-scripted-oracle" / "predictions.jsonl").read_bytes()
+    assert command(*ask).exit_code == 0
+    assert (tmp_path / "runs" / "evaluate-scripted-oracle" / "predictions.jsonl").read_bytes() == kept
+    # The recipe that was run is one again, and its benchmarks are numbered like any list.
+    (tmp_path / "again.yaml").write_text(results.run.recipe_yaml)
+    recipe = load_recipe("again.yaml", "small", ["evaluation.benchmarks.0.reading=pope-original"])
+    assert recipe.evaluation.benchmarks[0].reading == "pope-original"
+    assert recipe.evaluation.benchmarks[2].world == "shapes"
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "message"),
+    [
+        ("[{type: docvq}]", "recipe field evaluation.benchmarks.0.type: expected the name of a known benchmark, found 'docvq'; did you mean docvqa"),
+        ("[{world: shapes}, {type: docvqa, images: .}]", "recipe field evaluation.benchmarks.1.file: expected field required, found nothing"),
+        ("[{type: docvqa, file: gone.json, images: .}]", "gone.json: expected a file, found nothing; fetch it, or correct the path"),
+        ("[{wrld: shapes}]", "recipe field evaluation.benchmarks.0.wrld: expected a known field, found 'wrld'; did you mean world"),
+        ("[{}]", "either world or source"),
+    ],
+)  # fmt: skip
+def test_benchmarks_that_are_none(command, one_sentence, tmp_path: Path, monkeypatch, benchmarks: str, message: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert message in one_sentence(command("evaluate", "scripted:oracle", f"evaluation.benchmarks={benchmarks}"))
 
 
 def test_a_recipe_without_questions_is_refused(command, finished_run: Path, one_sentence) -> None:

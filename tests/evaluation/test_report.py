@@ -17,12 +17,12 @@ from browser import needs_chromium, told_by_frames
 from evaluation.fakes import fake_results
 from omma.data.playground import WORLDS
 from omma.evaluation import CurvePoint, Results, StageCurve, judged, playground_items, score, write_report
+from omma.evaluation.judgement import Reply
 from omma.evaluation.report import PAGE_LIMIT, report_html
 from omma.evaluation.report.curves import nice_ticks, stage_charts
 from omma.evaluation.report.gallery import CARDS, gallery_cards
 from omma.evaluation.report.numbers import memory, moment, points, scaled, seconds
 from omma.evaluation.report.view import doubts, headlines
-from omma.evaluation.scores import Reply
 from omma.model.output import Output
 
 Pictures = dict[str, Image.Image | tuple[Image.Image, ...]]

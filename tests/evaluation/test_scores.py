@@ -8,7 +8,7 @@ import pytest
 from evaluation.fakes import Keen, Riddles, fake_results, toys
 from omma.errors import BadInput
 from omma.evaluation import evaluate, judged, playground_items, score
-from omma.evaluation.scores import ItemResult, Reply
+from omma.evaluation.judgement import ItemResult, Reply
 from omma.model.output import Output
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from evaluation.fakes import fake_results
+from omma.evaluation.judgement import ItemResult, Reply
 from omma.evaluation.results import Results
-from omma.evaluation.scores import ItemResult, Reply
 from omma.study import Outcome, Study, StudyRun
 
 Answered = Callable[[ItemResult, StudyRun], bool]

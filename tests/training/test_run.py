@@ -69,6 +69,31 @@ def test_frozen_parts_are_untouched_even_in_bf16(tmp_path: Path) -> None:
     assert {tensor.dtype for tensor in read_tensors(tmp_path / "model").values()} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_an_encoder_with_batch_norms_lives_through_a_run(tmp_path: Path, precision: str) -> None:
+    """It learns, its statistics with it, then it is frozen and cached, then saved and read again."""
+    architecture = {
+        "model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1], "layer_type": "basic",
+    }  # fmt: skip
+    stages = {
+        "align": {**ALIGN, "learn": [{"pattern": "*", "rate": 1e-2}], "precision": precision},
+        "instruct": {**INSTRUCT, "precision": precision},
+    }
+    encoder = {"type": "transformers", "architecture": architecture, "cls": "none", "tap": -1}
+    trained = train(toy_recipe(model={"encoder": encoder}, stages=stages), tmp_path)
+    learned = read_tensors(tmp_path / "stages" / "align")
+    first = "encoder.model.embedder.embedder.normalization."
+    assert learned[first + "running_mean"].abs().max() > 0 and learned[first + "num_batches_tracked"] > 0
+    found = read_tensors(tmp_path / "stages" / "instruct")
+    assert all(torch.equal(tensor, found[name]) for name, tensor in learned.items() if name.startswith("encoder."))
+    again, _ = load_model(tmp_path / "model")
+    pixels = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        features = trained.encoder(pixels)
+        # What is stored has the precision of the last stage.
+        torch.testing.assert_close(again.encoder(pixels), features, rtol=0, atol=0 if precision == "fp32" else 0.1)
+
+
 def test_another_recipe_is_refused(tmp_path: Path) -> None:
     begun(tmp_path)
     with pytest.raises(BadInput, match=r"a run of another recipe \(there 'seed: 0', here 'seed: 1'\)"):

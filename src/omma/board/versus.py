@@ -34,7 +34,7 @@ class Standing(Record):
     """One model among the others, on the items that all of them answered."""
 
     name: str = Field(description="Name of the model.")
-    accuracy: Estimate = Field(description="Mean over worlds and splits of the share of right replies.")
+    accuracy: Estimate = Field(description="Mean over worlds and splits of what replies are worth.")
     best_rank: int = Field(description="Best rank by accuracy that resampled pictures give in 95 of 100 cases; 1 is best.")
     worst_rank: int = Field(description="Worst such rank.")
     mean_rank: float = Field(description="Mean over worlds and splits of its rank in each; models of equal scores share theirs.")
@@ -52,7 +52,7 @@ class Duel(Record):
     questions: int = Field(description="Items that both answered.")
     pictures: int = Field(description="Pictures (clusters) that they are about.")
     left_out: int = Field(description="Items that only one of them was asked, or that one of them failed to reply to.")
-    first_accuracy: float = Field(description="Mean over worlds and splits of the share of right replies of the first.")
+    first_accuracy: float = Field(description="Mean over worlds and splits of what replies of the first are worth.")
     second_accuracy: float = Field(description="The same of the second.")
     difference: Estimate = Field(description="The first minus the second; interval by resampling whole pictures.")
     p: float = Field(description="Two-sided p-value by random signs of whole pictures, corrected for the number of pairs (Holm).")
@@ -166,12 +166,12 @@ def _shared(answered: Sequence[Mapping[str, ItemResult]]) -> _Shared:
     return _Shared(dict(sorted(groups.items())))
 
 
-def _right(place: int) -> Callable[[tuple[ItemResult, ...]], float]:
-    return lambda row: float(row[place].sighted.right)
+def _worth(place: int) -> Callable[[tuple[ItemResult, ...]], float]:
+    return lambda row: row[place].sighted.worth
 
 
 def _duel(first: str, second: str, shared: _Shared, asked: int) -> Duel:
-    differences = shared.scored(lambda row: float(row[0].sighted.right) - float(row[1].sighted.right))
+    differences = shared.scored(lambda row: row[0].sighted.worth - row[1].sighted.worth)
     difference = mean_of_means(differences, bounds=(-1.0, 1.0))
     p = sign_flip(differences)
     pictures = sum(len(set(group.clusters)) for group in differences)
@@ -185,8 +185,8 @@ def _duel(first: str, second: str, shared: _Shared, asked: int) -> Duel:
         questions=len(shared.rows),
         pictures=pictures,
         left_out=asked - len(shared.rows),
-        first_accuracy=_mean(shared.scored(_right(0))),
-        second_accuracy=_mean(shared.scored(_right(1))),
+        first_accuracy=_mean(shared.scored(_worth(0))),
+        second_accuracy=_mean(shared.scored(_worth(1))),
         difference=difference,
         # What the interval does not exclude, the p-value must not.
         p=p if difference.low > 0 or difference.high < 0 else max(p, ALPHA),
@@ -211,7 +211,7 @@ def _mean(groups: Sequence[Scored]) -> float:
 
 
 def _standings(names: Sequence[str], shared: _Shared) -> tuple[tuple[Standing, ...], str]:
-    scored = {name: shared.scored(_right(place)) for place, name in enumerate(names)}
+    scored = {name: shared.scored(_worth(place)) for place, name in enumerate(names)}
     # The same seeds and as many pictures: every model meets the same resamples, so ranks are of models on the same pictures.
     draws_MR = np.stack([
         np.mean([group.resampled(number) for number, group in enumerate(groups)], axis=0) for groups in scored.values()
@@ -238,7 +238,7 @@ def _standings(names: Sequence[str], shared: _Shared) -> tuple[tuple[Standing, .
 
 def _points(names: Sequence[str], rows: Iterable[tuple[ItemResult, ...]]) -> tuple[dict[str, Estimate], str]:
     battles = [
-        Battle(names[a], names[b], (1 + row[a].sighted.right - row[b].sighted.right) / 2, (row[a].world, row[a].cluster))
+        Battle(names[a], names[b], (1 + row[a].sighted.worth - row[b].sighted.worth) / 2, (row[a].world, row[a].cluster))
         for row in rows
         for a, b in combinations(range(len(names)), 2)
     ]

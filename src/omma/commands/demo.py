@@ -11,7 +11,7 @@ from omma.commands.evaluate import benchmark_items, evaluate_model, show_scores
 from omma.commands.train import train_with_progress
 from omma.evaluation import Results
 from omma.evaluation.report.numbers import seconds
-from omma.recipe import Recipe, load_recipe
+from omma.recipe import Benchmark, Recipe, load_recipe
 
 EXAMPLES = 6
 """Answers that are shown at the end."""
@@ -47,7 +47,7 @@ def save_pictures(recipe: Recipe, folder: Path) -> list[Path]:
     """One held-out picture of every generated world of the evaluation, as PNG files to chat about."""
     paths = []
     for benchmark in recipe.evaluation.benchmarks:
-        if benchmark.world is None:
+        if not isinstance(benchmark, Benchmark) or benchmark.world is None:
             continue
         first = benchmark_items(benchmark.model_copy(update={"pictures": 1}))[0]
         for number, image in enumerate(first.images, start=1):

@@ -38,7 +38,9 @@ from omma.evaluation import (
     write_report,
     write_results,
 )
+from omma.evaluation.benchmarks import BenchmarkConfig, PublishedBenchmark
 from omma.evaluation.models.remote import RemoteModel
+from omma.evaluation.report.numbers import figure_span, figure_value
 from omma.model.loading import model_directory
 from omma.recipe import Benchmark, Recipe, load_recipe
 from omma.training.run import open_run, peak_memory
@@ -183,8 +185,11 @@ def evaluate_model(
     return results
 
 
-def benchmark_items(benchmark: Benchmark) -> list[Item]:
-    """The questions of one benchmark: those about so many scenes of each split, or the first so many samples."""
+def benchmark_items(benchmark: Benchmark | BenchmarkConfig) -> list[Item]:
+    """The questions of one benchmark: those of a file, those about so many scenes of each split, or the first so many samples."""
+    if isinstance(benchmark, BenchmarkConfig):
+        published: PublishedBenchmark = benchmark.build()
+        return published.items()
     count = benchmark.pictures or PICTURES
     if benchmark.world is not None:
         world = WORLDS.get(benchmark.world, where="recipe field evaluation.benchmarks.world").Config().build()
@@ -209,6 +214,8 @@ def show_scores(results: Results, out: Path, console: Console) -> None:
             others = (_percent(cell.blind), _percent(cell.swapped))
             table.add_row(cell.world, cell.split, f"{cell.items:,}", _percent(cell.accuracy), interval, *others)
     console.print(table)
+    if results.scores.figures:
+        console.print(_figures(results))
     if not results.scores.complete:
         totals = [cell for cell in results.scores.cells if cell.kind is None]
         failed, asked = sum(cell.failed for cell in totals), sum(cell.items for cell in totals)
@@ -224,6 +231,20 @@ def show_scores(results: Results, out: Path, console: Console) -> None:
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _figures(results: Results) -> Table:
+    """What published benchmarks report beside their accuracy."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("benchmark", "split", "figure"):
+        table.add_column(name)
+    for name in ("value", "95% interval", "blind", "swapped"):
+        table.add_column(name, justify="right")
+    for figure in results.scores.figures:
+        others = ("" if e is None else figure_value(e.value, figure.unit) for e in (figure.blind, figure.swapped))
+        value = figure_value(figure.value.value, figure.unit)
+        table.add_row(figure.world, figure.split, figure.name, value, figure_span(figure.value, figure.unit), *others)
+    return table
 
 
 def _percent(estimate: Estimate | None) -> str:

@@ -15,11 +15,12 @@ import json
 import operator
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 from omma.data.images import FileImage
 from omma.data.json_index import JsonIndex
+from omma.data.picture_folder import picture_folder, picture_in
 from omma.data.sample import ImageSegment, Role, Sample, Segment, TextSegment, Turn
 from omma.errors import BadInput, nearest
 
@@ -56,15 +57,9 @@ class LlavaJson:
     """
 
     def __init__(self, path: str | os.PathLike[str], image_folder: str | os.PathLike[str]) -> None:
-        self.path, self.image_folder = Path(path), Path(image_folder)
+        self.path = Path(path)
         self._index = JsonIndex.of(self.path)
-        if not self.image_folder.is_dir():
-            raise BadInput(
-                str(self.image_folder),
-                expected="the folder that image paths are relative to",
-                found="a file" if self.image_folder.exists() else "nothing of that name",
-                remedy="correct the path of the image folder",
-            )
+        self.image_folder = picture_folder(Path(image_folder))
 
     def __len__(self) -> int:
         return len(self._index)
@@ -123,7 +118,8 @@ def sample_from_record(
     if isinstance(name, bool) or not isinstance(name, str | int):
         raise BadInput(f"{where}, field id", expected="a text or a number", found=_shown(name), remedy=_LEAVE_OUT)
     where = f"{where}, id {str(name)!r}" if "id" in record else where
-    images = [_image(path, where, image_folder) for path in _image_paths(record.get("image"), where)]
+    paths = _image_paths(record.get("image"), where)
+    images = [picture_in(image_folder, path, where=f"{where}, field image") for path in paths]
     return Sample(
         id=str(name),
         turns=_turns(record, images, where),
@@ -151,36 +147,6 @@ def _image_paths(value: Any, where: str) -> list[str]:
             f"{where}, field image", expected="a path or a list of paths", found=_shown(value), remedy=_LEAVE_OUT
         )
     return paths
-
-
-def _image(path: str, where: str, folder: Path) -> FileImage:
-    """A file of the image folder. Links within the folder may lead anywhere: its owner made them."""
-    drive = PureWindowsPath(path)
-    if (
-        PurePosixPath(path).is_absolute()
-        or drive.drive
-        or drive.root
-        or os.path.normpath(path).split(os.sep)[0] == ".."
-    ):
-        raise BadInput(
-            f"{where}, field image",
-            expected=f"a path within {folder}",
-            found=repr(path),
-            remedy="make the path relative to the image folder",
-        )
-    file = folder / path
-    try:
-        exists = file.is_file()
-    except ValueError:  # a null character in the path
-        exists = False
-    if not exists:
-        raise BadInput(
-            f"{where}, field image",
-            expected=f"a file in {folder}",
-            found=f"nothing at {path!r}",
-            remedy="fetch the picture, correct the path or leave the record out",
-        )
-    return FileImage(file)
 
 
 def _turns(record: Mapping[str, Any], images: list[FileImage], where: str) -> tuple[Turn, ...]:

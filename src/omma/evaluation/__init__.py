@@ -9,14 +9,17 @@
 
 `items`: `Item`, `playground_items`, `items_from_samples`. `conditions`: sighted, blind, swapped; `prompts`.
 `evaluate`: the `Answerer` protocol, `evaluate`. `metrics.text`: `exact_match`. `intervals`: the clustered bootstrap.
-`scores`: `judged`, `score`. `results`: results.json (docs/results.md). `report`: the page.
+`benchmarks`: the field's own, from their files. `truths`: what a reply is held against. `judgement`: `judged`. `figures`: what
+benchmarks publish beside accuracies. `scores`: `score`. `results`: results.json (docs/results.md). `report`: the page.
 """
 
 from omma.evaluation.conditions import CONDITIONS, Condition, prompts
 from omma.evaluation.environment import Environment
 from omma.evaluation.evaluate import Answerer, Predictions, evaluate
+from omma.evaluation.figures import Figure
 from omma.evaluation.intervals import Estimate, Scored, mean_estimate, paired_difference, unpaired_difference
 from omma.evaluation.items import Item, items_from_samples, playground_items
+from omma.evaluation.judgement import ItemResult, Reply, judged
 from omma.evaluation.metrics.text import exact_match, normalised
 from omma.evaluation.report import write_report
 from omma.evaluation.results import (
@@ -30,7 +33,7 @@ from omma.evaluation.results import (
     results_schema,
     write_results,
 )
-from omma.evaluation.scores import Average, Cell, Gap, ItemResult, Reply, Scores, judged, score
+from omma.evaluation.scores import Average, Cell, Gap, Scores, score
 
 __all__ = [
     "CONDITIONS",
@@ -41,6 +44,7 @@ __all__ = [
     "CurvePoint",
     "Environment",
     "Estimate",
+    "Figure",
     "Gap",
     "Item",
     "ItemResult",

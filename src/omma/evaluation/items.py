@@ -1,30 +1,34 @@
-"""Item: one question with one exact answer, and where items come from."""
+"""Item: one question and what its reply is held against, and where items come from."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from omma.data.playground.base import Scene, Split, World, scene_random
 from omma.data.sample import BoxSegment, ImageSegment, ImageSource, MaskSegment, Role, Sample, Segment, Turn, user
 from omma.errors import BadInput
+from omma.evaluation.truths import Truth
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One question to a model, and what an exact match compares the reply with.
+    """One question to a model, and what the reply is held against.
 
     Attributes:
         id: unique within an evaluation.
         turns: the prompt; the last turn is the user's question, earlier ones are context.
-        answer: the truth.
+        answer: the truth in words: what whoever knows it says.
         kind: groups questions in reports ("count", "color", "read", ...).
         world: the generated world or the data set.
         split: "fresh", "compositional", "test", ...
         cluster: the picture(s) behind the question. Items of one cluster are not independent of each other, so whole
             clusters are resampled for intervals and exchanged for the swapped condition.
+        truth: how a reply is judged; None is exact match with ``answer``.
+        benchmark: name of the published benchmark that the question is of; "" for others.
+        groups: by name: to which group the question belongs of those that the benchmark's figures are of ("question": "12").
     """
 
     id: str
@@ -34,6 +38,9 @@ class Item:
     world: str
     split: str
     cluster: str
+    truth: Truth | None = field(default=None, hash=False)
+    benchmark: str = ""
+    groups: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def images(self) -> tuple[ImageSource, ...]:
@@ -151,7 +158,11 @@ def items_hash(items: Iterable[Item]) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for item in sorted(items, key=lambda item: item.id):
         turns = [[turn.role.value, [_fingerprint(segment) for segment in turn.content]] for turn in item.turns]
-        record = [item.id, turns, item.answer, item.kind, item.world, item.split, item.cluster]
+        record: list[object] = [item.id, turns, item.answer, item.kind, item.world, item.split, item.cluster]
+        if item.truth is not None:
+            record.append(item.truth.fingerprint())
+        if item.benchmark:
+            record += [item.benchmark, dict(item.groups)]
         digest.update(json.dumps(record, ensure_ascii=False).encode("utf-8", "surrogatepass") + b"\n")
     return digest.hexdigest()
 

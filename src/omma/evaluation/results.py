@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from omma.errors import BadInput
 from omma.evaluation.environment import Environment
+from omma.evaluation.judgement import ItemResult
 from omma.evaluation.records import Record
-from omma.evaluation.scores import ItemResult, Scores
+from omma.evaluation.scores import Scores
 from omma.storage import write_atomically
 
 SCHEMA_VERSION: Literal[2] = 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic import Field
 
-from omma.evaluation.conditions import CONDITIONS, Condition, prompts
+from omma.evaluation.benchmarks import BENCHMARKS
+from omma.evaluation.conditions import Condition
+from omma.evaluation.figures import Figure, figures_of
 from omma.evaluation.intervals import (
     Estimate,
     Scored,
@@ -17,50 +19,13 @@ from omma.evaluation.intervals import (
     paired_difference,
     unpaired_difference,
 )
-from omma.evaluation.items import Item, refuse_duplicates
-from omma.evaluation.metrics.text import exact_match, normalised
+from omma.evaluation.judgement import ItemResult, unparsed
+from omma.evaluation.metrics.text import normalised
 from omma.evaluation.records import Record
 from omma.evaluation.trust.figures import Confidence, Leaning, Steadiness, confidence_of, leaning_of, steadiness_of
-from omma.evaluation.variants import VARIANTS
-from omma.model.output import Finish, Output
 
 MOST_FAILED = 0.01
 """Share of questions that may fail before the numbers are no longer called the model's."""
-
-
-class Reply(Record):
-    """What the model said under one condition."""
-
-    text: str | None = Field(description="The reply; null if none came.")
-    right: bool = Field(description="Whether the reply matches the answer exactly after normalisation.")
-    finish: Finish = Field(
-        default="stop",
-        description='"stop"; "length" if it was cut off; "refused" by the model or its provider, which counts as wrong; '
-        '"failed" if nothing came, which counts as neither right nor wrong.',
-    )
-    error: str = Field(default="", description="Why nothing came; empty otherwise.")
-    confidence: float | None = Field(
-        default=None, description="Geometric mean of the probabilities of the reply's tokens; null where not told."
-    )
-
-
-class ItemResult(Record):
-    """One question with its truth and the replies under the three conditions."""
-
-    id: str = Field(description="Unique within the run.")
-    world: str = Field(description="The generated world or the data set.")
-    split: str = Field(description='"fresh", "compositional", "test", ...')
-    kind: str = Field(description="Kind of question.")
-    cluster: str = Field(description="The picture(s) behind the question; intervals resample whole clusters.")
-    pictures: int = Field(description="Number of pictures that the prompt shows.", ge=0)
-    question: str = Field(description="The words of the question.")
-    answer: str = Field(description="The truth.")
-    sighted: Reply = Field(description="The reply with the picture.")
-    blind: Reply | None = Field(description="The reply to the same words with no picture; null if not asked.")
-    swapped: Reply | None = Field(description="The reply with somebody else's picture; null if not asked.")
-    variants: dict[str, Reply] = Field(
-        default_factory=dict, description="By name of a variant: the reply to the question put in that way."
-    )
 
 
 class Cell(Record):
@@ -75,7 +40,13 @@ class Cell(Record):
     refused: int = Field(description="Questions that the model or its provider would not answer; they count as wrong.")
     cut_off: int = Field(description="Replies that were cut off at the longest length; judged as they are.")
     empty: int = Field(description="Empty replies; they count as wrong.")
-    accuracy: Estimate = Field(description="Share of right replies with the picture, of the questions that did not fail.")
+    unparsed: int = Field(
+        default=0, description="Replies in which no option, yes or no or box could be found though one is asked for; wrong."
+    )
+    accuracy: Estimate = Field(
+        description="Share of right replies with the picture, of the questions that did not fail; the mean credit where it is "
+        "given in parts."
+    )
     lowest: float = Field(description="The same if all that failed counts as wrong.")
     highest: float = Field(description="The same if all that failed counts as right.")
     majority: float = Field(
@@ -114,6 +85,9 @@ class Scores(Record):
     averages: tuple[Average, ...] = Field(description="One per split.")
     cells: tuple[Cell, ...] = Field(description="One per world and split, each followed by one per kind of question.")
     gaps: tuple[Gap, ...] = Field(description="One per world that has both a fresh and a compositional split.")
+    figures: tuple[Figure, ...] = Field(
+        default=(), description="What published benchmarks report beside their accuracy, by benchmark and split."
+    )
     leanings: tuple[Leaning, ...] = Field(
         default=(), description="One per world and split in which anything is asked that is answered with yes or no."
     )
@@ -138,64 +112,8 @@ class Scores(Record):
         raise KeyError((world, split, kind))
 
 
-def judged(
-    items: Sequence[Item],
-    predictions: Mapping[str, Mapping[str, Output]],
-    conditions: Collection[Condition] = CONDITIONS,
-) -> list[ItemResult]:
-    """Every item with its replies judged, in the order of ``items``.
-
-    A reply that is absent from ``predictions`` though the condition is among ``conditions`` and applies to the item is
-    kept as failed; of variants there is what was asked.
-
-    Raises:
-        BadInput: if two items share an id.
-    """
-    refuse_duplicates(items)
-    applicable = {condition: prompts(items, condition).keys() for condition in conditions}
-
-    def reply(item: Item, condition: Condition) -> Reply | None:
-        if item.id not in applicable.get(condition, ()):
-            return None
-        return _judged(predictions.get(condition, {}).get(item.id, NOT_ASKED), item.answer)
-
-    return [
-        ItemResult(
-            id=item.id,
-            world=item.world,
-            split=item.split,
-            kind=item.kind,
-            cluster=item.cluster,
-            pictures=len(item.images),
-            question=item.question,
-            answer=item.answer,
-            sighted=reply(item, "sighted") or _judged(NOT_ASKED, item.answer),
-            blind=reply(item, "blind"),
-            swapped=reply(item, "swapped"),
-            variants={
-                variant: _judged(predictions[variant][item.id], item.answer)
-                for variant in VARIANTS
-                if item.id in predictions.get(variant, ())
-            },
-        )
-        for item in items
-    ]
-
-
-NOT_ASKED = Output(None, "failed", "it was not asked")
 NOTHING_KNOWN = Estimate(value=float("nan"), low=0.0, high=1.0)
 """Accuracy where everything failed."""
-
-
-def _judged(output: Output, answer: str) -> Reply:
-    said = output.text is not None and output.finish not in ("refused", "failed")
-    return Reply(
-        text=output.text,
-        right=said and exact_match(output.text or "", answer),
-        finish=output.finish,
-        error=output.error,
-        confidence=output.confidence,
-    )
 
 
 def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
@@ -214,6 +132,12 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         _gap(world, _scored(members, "sighted"), _scored(unseen, "sighted"), seed)
         for (world, split), members in answered.items()
         if split == "fresh" and members and (unseen := answered.get((world, "compositional")))
+    ]
+    figures = [
+        figure
+        for (world, split), members in sorted(groups.items())
+        for benchmark in sorted({member.benchmark for member in members if member.benchmark})
+        for figure in _figures(benchmark, [m for m in members if m.benchmark == benchmark], world, split, seed)
     ]
     averages = [_average(split, worlds, seed) for split, worlds in sorted(averaged.items())]
     leanings = [
@@ -239,24 +163,26 @@ def score(results: Iterable[ItemResult], *, seed: int = 0) -> Scores:
         averages=tuple(averages),
         cells=tuple(cells),
         gaps=tuple(gaps),
+        figures=tuple(figures),
         leanings=tuple(leanings),
         steadiness=tuple(steadiness),
         confidence=tuple(confidence),
     )
 
 
-def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:
-    answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for member in members:
-        answers[member.kind][normalised(member.answer)] += 1
+def _figures(benchmark: str, members: Sequence[ItemResult], world: str, split: str, seed: int) -> list[Figure]:
+    measures = BENCHMARKS.get(benchmark, where="field items.benchmark").measures(members)
+    return figures_of(measures, members, world=world, split=split, seed=seed)
 
+
+def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:
     def accuracy(condition: Condition) -> Estimate | None:
         asked = _asked(members, condition)
         return mean_estimate(_scored(asked, condition), seed=seed) if asked else None
 
     both = _asked(_asked(members, "blind"), "sighted")
     finishes = Counter(member.sighted.finish for member in members)
-    right = sum(member.sighted.right for member in members)
+    right = sum(member.sighted.worth for member in members)
     return Cell(
         world=members[0].world,
         split=members[0].split,
@@ -267,10 +193,11 @@ def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:
         refused=finishes["refused"],
         cut_off=finishes["length"],
         empty=sum(member.sighted.finish == "stop" and not (member.sighted.text or "").strip() for member in members),
+        unparsed=sum(member.sighted.finish != "failed" and unparsed(member.sighted) for member in members),
         accuracy=accuracy("sighted") or NOTHING_KNOWN,
         lowest=right / len(members),
         highest=(right + finishes["failed"]) / len(members),
-        majority=sum(max(counter.values()) for counter in answers.values()) / len(members),
+        majority=_constant(members) / len(members),
         blind=accuracy("blind"),
         swapped=accuracy("swapped"),
         gain=paired_difference(
@@ -279,6 +206,16 @@ def _cell(members: Sequence[ItemResult], kind: str | None, seed: int) -> Cell:
         if both
         else None,
     )
+
+
+def _constant(members: Sequence[ItemResult]) -> float:
+    """What always the commonest answer to each kind of question earns."""
+    answers: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for member in members:
+        if member.constant is None:
+            answers[member.kind][normalised(member.answer)] += 1
+    exact = sum(max(counter.values()) for counter in answers.values())
+    return exact + sum(member.constant for member in members if member.constant is not None)
 
 
 def _gap(world: str, fresh: Scored, compositional: Scored, seed: int) -> Gap:
@@ -315,7 +252,7 @@ def _asked(members: Iterable[ItemResult], condition: Condition) -> list[ItemResu
 
 
 def _rights(members: Iterable[ItemResult], condition: Condition) -> np.ndarray:
-    return np.array([float(getattr(member, condition).right) for member in members])
+    return np.array([getattr(member, condition).worth for member in members])
 
 
 def _scored(members: Sequence[ItemResult], condition: Condition) -> Scored:

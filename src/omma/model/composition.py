@@ -113,7 +113,7 @@ class Composition(nn.Module):
         digest = blake2b(json.dumps(self.encoder.config.to_dict(), sort_keys=True).encode(), digest_size=12)
         for name, tensor in sorted(self.encoder.state_dict().items()):
             digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-            digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+            digest.update(tensor.detach().cpu().reshape(-1).contiguous().view(torch.uint8).numpy().tobytes())
         return digest.hexdigest()
 
     def features(self, batch: Mapping[str, Any]) -> Tensor:

@@ -20,7 +20,16 @@ from importlib.metadata import entry_points
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Generic, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    create_model,
+)
 from pydantic_core import PydanticCustomError
 
 from omma.errors import BadInput, nearest
@@ -150,13 +159,32 @@ def part_field(registry: Registry[Any]) -> Any:
     """The type of a model's field that holds a part's config, written as data with its ``type``."""
 
     def parse(data: Any) -> PartConfig:
-        try:
-            return registry.parse(data, where=registry.kind)
-        except BadInput as error:
-            # Only pydantic knows where in the whole the field is: `validated` puts both together.
-            raise PydanticCustomError(BAD_PART, "a part", {"error": error, "kind": registry.kind}) from None
+        return _parsed(registry, data)
 
     return Annotated[PartConfig, BeforeValidator(parse), PlainSerializer(lambda config: config.to_dict())]
+
+
+def _parsed(registry: Registry[Any], data: Any) -> PartConfig:
+    try:
+        config: PartConfig = registry.parse(data, where=registry.kind)
+    except BadInput as error:
+        # Only pydantic knows where in the whole the field is: `validated` puts both together.
+        raise PydanticCustomError(BAD_PART, "a part", {"error": error, "kind": registry.kind}) from None
+    return config
+
+
+def part_field_or(model: type[BaseModel], registry: Registry[Any]) -> Any:
+    """The type of a field that holds a part's config where the data have a ``type``, and the model where they have none."""
+
+    def parse(data: Any, plain: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(data, PartConfig) or (isinstance(data, Mapping) and "type" in data):
+            return _parsed(registry, data)
+        return plain(data)
+
+    def dump(config: BaseModel) -> dict[str, Any]:
+        return config.to_dict() if isinstance(config, PartConfig) else config.model_dump(mode="json")
+
+    return Annotated[model, WrapValidator(parse), PlainSerializer(dump)]
 
 
 def _placed(error: BadInput, kind: str, field: str) -> BadInput:
@@ -212,4 +240,6 @@ def owner_of(model: type[BaseModel], path: tuple[int | str, ...]) -> type[BaseMo
             current = next(iter(get_args(current)[-1:]), None)
         if get_origin(current) in (Union, UnionType):
             current = next((option for option in get_args(current) if option is not NoneType), None)
+        if get_origin(current) is Annotated:
+            current = get_args(current)[0]
     return current if isinstance(current, type) and issubclass(current, BaseModel) else None

@@ -18,9 +18,9 @@ from pydantic import Field
 
 from omma.errors import BadInput
 from omma.evaluation.intervals import Estimate, Scored, estimate_of, joint_floor
+from omma.evaluation.judgement import ItemResult
 from omma.evaluation.records import Record
 from omma.evaluation.results import Results
-from omma.evaluation.scores import ItemResult
 from omma.evaluation.trust.pairs import ALPHA, holm
 from omma.study.study import Study, StudyRun
 
@@ -102,7 +102,7 @@ def compare(study: Study, outcomes: Mapping[StudyRun, Outcome]) -> Comparison:
     asked = _Asked(items, len(study.seeds))
     rights = {
         choice: np.array(
-            [[item.sighted.right for item in by_run[StudyRun(choice, seed)]] for seed in study.seeds], float
+            [[item.sighted.worth for item in by_run[StudyRun(choice, seed)]] for seed in study.seeds], float
         )
         for choice in study.choices
     }

@@ -12,10 +12,10 @@ import yaml
 from PIL import Image
 
 from omma import __version__
+from omma.evaluation.judgement import ItemResult
 from omma.evaluation.report.numbers import big, seconds
 from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.scatter import scatter
-from omma.evaluation.scores import ItemResult
 from omma.evaluation.trust.pairs import ALPHA
 from omma.show.drawing import data_uri
 from omma.storage import write_atomically

@@ -46,13 +46,29 @@ class Frame:
             boxes = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
         elif self.order == "cxcywh":
             boxes = np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+        factors, offset = self._factors_and_offset(size)
+        return boxes * factors - offset
+
+    def of_pixels(self, boxes_N4: np.ndarray, size: Size) -> np.ndarray:
+        """The inverse of `to_pixels`: boxes of the original picture as this frame writes them."""
+        factors, offset = self._factors_and_offset(size)
+        boxes = (np.asarray(boxes_N4, dtype=np.float64).reshape(-1, 4) + offset) / factors
+        if self.order == "yxyx":
+            return boxes[:, [1, 0, 3, 2]]
+        if self.order == "xywh":
+            return np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
+        if self.order == "cxcywh":
+            return np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]], axis=1)
+        return boxes
+
+    def _factors_and_offset(self, size: Size) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels of the canvas per unit, and where the picture begins in it, each for (x, y, x, y)."""
         width, height = size
         padded = max(size)
         canvas = (width, height) if self.canvas == "original" else (padded, padded)
         written = self.resized or canvas if self.scale is None else (self.scale, self.scale)
         factors = np.array([canvas[0] / written[0], canvas[1] / written[1]] * 2)
-        offset = np.array([(canvas[0] - width) / 2, (canvas[1] - height) / 2] * 2)
-        return boxes * factors - offset
+        return factors, np.array([(canvas[0] - width) / 2, (canvas[1] - height) / 2] * 2)
 
 
 FRAMES: dict[str, Frame] = {

@@ -29,8 +29,10 @@ class ScriptedModel(ABC):
         self.items = {item.id: item for item in items}
         self.truths = {(tuple(image.key for image in item.images), item.question): item.answer for item in items}
         self.answers: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+        self.written: dict[str, str] = {}
         for item in items:
             self.answers[item.world, item.kind][normalised(item.answer)] += 1
+            self.written.setdefault(normalised(item.answer), item.answer)
 
     def answer(self, prompts: Sequence[Sample]) -> list[Output]:
         """One reply per prompt, in order."""
@@ -60,7 +62,7 @@ class Guesser(ScriptedModel):
 
     def says(self, prompt: Sample, item: Item) -> str:
         options = sorted(self.answers[item.world, item.kind])
-        return random.Random(f"{self.seed}/{prompt.id}").choice(options)
+        return self.written[random.Random(f"{self.seed}/{prompt.id}").choice(options)]
 
 
 class YesSayer(ScriptedModel):
@@ -75,7 +77,7 @@ class BlindPrior(ScriptedModel):
 
     def says(self, prompt: Sample, item: Item) -> str:
         counts = self.answers[item.world, item.kind]
-        return min(counts, key=lambda answer: (-counts[answer], answer))
+        return self.written[min(counts, key=lambda answer: (-counts[answer], answer))]
 
 
 class Memorizer(ScriptedModel):

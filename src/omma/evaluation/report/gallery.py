@@ -12,7 +12,7 @@ from itertools import zip_longest
 
 from PIL import Image
 
-from omma.evaluation.scores import ItemResult
+from omma.evaluation.judgement import ItemResult
 
 CARDS = 60
 SIDE = 320

@@ -38,6 +38,16 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def figure_value(value: float, unit: str) -> str:
+    """A figure of a benchmark as it is published: shares a hundredfold, points as they are; what is not known is a dash."""
+    return percent(value if unit == "share" else value / 100)
+
+
+def figure_span(estimate: Estimate, unit: str) -> str:
+    """Its interval."""
+    return f"{figure_value(estimate.low, unit)} to {figure_value(estimate.high, unit)}"
+
+
 def place(share: float) -> str:
     """A CSS length along an axis from 0 to 1, kept inside it: 0.5 -> "50.00%"."""
     return f"{100 * min(1.0, max(0.0, share)):.2f}%"
@@ -108,7 +118,7 @@ def clipped(text: str, length: int = 400) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     function.__name__: function
     for function in (
-        *(percent, span, points, points_span, p_value, place),
+        *(percent, span, points, points_span, figure_value, figure_span, p_value, place),
         *(seconds, big, brief, scaled, memory, flops, moment, clipped),
     )
 }

@@ -193,6 +193,9 @@ def doubts(results: Results) -> list[str]:
     cut_off = sum(cell.cut_off for cell in totals)
     if cut_off:
         found.append(f"{big(cut_off)} of {asked} got a reply that was cut off, and is judged as it is.")
+    unread = sum(cell.unparsed for cell in totals)
+    if unread:
+        found.append(f"In the replies to {big(unread)} of {asked} no answer of the kind asked for was found; they are wrong.")
     if not any(cell.blind for cell in totals):
         found.append("The blind condition was not run, so nothing here shows that the pictures were used.")
     found.append(

@@ -89,7 +89,9 @@ class Weights:
                 ) from None
 
     def _add(self, name: str, stored: Stored) -> None:
-        if stored.dtype not in DTYPES:
+        # Batch norms count what they have seen.
+        counter = (stored.dtype, stored.shape) == ("I64", ())
+        if stored.dtype not in DTYPES and not counter:
             raise BadInput(
                 f"{stored.shard}, tensor {name}",
                 expected=f"one of the dtypes {', '.join(DTYPES)}",
