@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from omma.data.playground.base import SPLITS, WORLDS, Scene, Split
@@ -60,6 +60,7 @@ def test_a_scene_is_the_same_after_a_trip_to_another_process(place: tuple[Split,
 
 @settings(max_examples=80, deadline=None)
 @given(places)
+@example(("compositional", 1412))
 def test_shapes_have_their_color_their_box_and_their_size(place: tuple[Split, int]) -> None:
     scene = WORLD.scene(*place)
     facts, masks = scene.facts, scene.masks()
@@ -74,7 +75,9 @@ def test_shapes_have_their_color_their_box_and_their_size(place: tuple[Split, in
         ink = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
         assert max(abs(a - b) for a, b in zip(ink, (box.left, box.top, box.right, box.bottom), strict=True)) <= 2
         distances = ((pixels[ys, xs][:, None] - np.array(list(COLORS.values()))) ** 2).sum(axis=2)
-        assert list(COLORS)[np.bincount(distances.argmin(axis=1)).argmax()] == color
+        # The outline of a short bar has as many pixels as what it encloses.
+        filled = distances[distances.min(axis=1) < 3000]
+        assert list(COLORS)[np.bincount(filled.argmin(axis=1)).argmax()] == color
     if facts["type"] == "pie":
         areas = np.array([mask.array.sum() for mask in masks])
         assert np.abs(100 * areas / areas.sum() - facts["values"]).max() < 2

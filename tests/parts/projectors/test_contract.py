@@ -110,7 +110,7 @@ def test_sizes_are_known_without_weights(build: Build, name: str) -> None:
 
 @pytest.mark.parametrize("name", SMALL)
 def test_muon_turns_matrices_only(build: Build, name: str) -> None:
-    """Not tables of queries, positions or marks, whose rows have nothing to do with each other."""
+    """And kernels between maps; not tables of queries, positions or marks, whose rows have nothing to do with each other."""
     projector = small(build, name)
     names = dict(projector.named_parameters())
     groups = learning_groups(torch.nn.ModuleDict({"projector": projector}), [Rate(pattern="*", rate=1e-3)])
@@ -124,7 +124,9 @@ def test_muon_turns_matrices_only(build: Build, name: str) -> None:
         for p in one.param_groups[0]["params"]
     }
     matrices = {
-        f"{path}.weight" for path, module in projector.named_modules() if isinstance(module, torch.nn.Linear)
+        f"{path}.weight"
+        for path, module in projector.named_modules()
+        if isinstance(module, torch.nn.Linear) or (isinstance(module, torch.nn.Conv2d) and module.groups == 1)
     } | {"attention.in_proj_weight", "output"}
     assert {key for key, parameter in names.items() if id(parameter) in turned} == matrices & set(names)
 
