@@ -44,9 +44,9 @@ class Row:
     Attributes:
         questions, pictures: asked, and how many pictures they are about.
         missing: worlds of a mean that the model was not asked about; without them it has no accuracy.
-        accuracy: right replies with the picture; None if more failed than may.
+        accuracy: what replies with the picture are worth; None if more failed than may.
         lowest, highest: the same if all that failed counts as wrong, or as right.
-        blind, swapped: right replies without the picture, and with another one.
+        blind, swapped: what replies are worth without the picture, and with another one.
         gain: sighted minus blind.
         hallucination: yes to questions that are to be answered with no: seeing what is not there.
         flips: questions that are answered rightly in one wording and wrongly in another.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +51,7 @@ def line_by_line(marks: list[Mark]) -> list[int]:
 
 
 @dataclass
-class ByPlaceTerm:
+class ByPlaceTerm(ABC):
     """The workers' half.
 
     Attributes:

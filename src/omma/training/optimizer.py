@@ -15,6 +15,7 @@ from omma.training.groups import Group
 from omma.training.muon import Muon
 
 PIXEL_CHANNELS = 3
+"""A kernel that reads as many channels or fewer reads pixels, or one channel by itself."""
 
 
 def rate_factor(schedule: Schedule, step: int, steps: int) -> float:

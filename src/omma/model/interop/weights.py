@@ -66,7 +66,8 @@ class Weights:
     """All tensors of a directory, by name, from the headers of its safetensors files.
 
     Raises:
-        BadInput: for a missing, truncated or damaged file, pickled weights, or a dtype that is no plain float.
+        BadInput: for a missing, truncated or damaged file, pickled weights, or a dtype that is no plain float; the counters of
+            batch norms may be whole numbers.
     """
 
     def __init__(self, directory: Path) -> None:
