@@ -1,7 +1,8 @@
-"""What stands in each patch: which patch, in which order, the loss by hand, and what is asked at all; for words and letters."""
+"""What stands in each patch: which patch, which part of it, the loss by hand, and what is asked at all; for words and letters."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from omma.data.sample import Box, Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
-from omma.objectives.by_place import ASKED, BLANK, LINE, line_by_line
+from omma.objectives.by_place import ASKED
 from omma.objectives.spelling import CHARACTERS
 from toy_training import gradients, samples, step_of, toy_model
 
@@ -66,25 +67,47 @@ def test_characters_whose_places_are_known_stand_there() -> None:
     places = ((2.0, 20.0), (5.0, 20.0), (9.0, 20.0), (50.0, 24.0))
     word = Box(0, 16, 64, 28, "1234", places)
     assert held(objective_of(), page(word)) == {(1, 0): "123", (1, 3): "4"}
-    assert held(objective_of(type="spelling"), page(word)) == {(1, 0): "123", (1, 3): "4"}
+    assert held(objective_of(type="spelling", parts=(1, 4)), page(word)) == {(1, 0): "123", (1, 3): "4"}
 
 
-def test_lines_in_one_patch_are_told_one_after_the_other() -> None:
-    objective = objective_of()
-    found = held(objective, page(Box(4, 40, 10, 46, "7"), Box(1, 33, 7, 39, "5"), Box(60, 0, 64, 6, "9")))
-    assert found == {(2, 0): "57", (0, 3): "9"}
+def test_each_part_of_a_patch_has_a_slot_of_its_own() -> None:
+    objective = objective_of(parts=(2, 2), names=1)
+    term = objective.term()
+    found = term.held(page(Box(4, 40, 6, 46, "7"), Box(9, 33, 15, 39, "5"), Box(9, 41, 15, 47, "9")))[0].reshape(4, 4, 5)
+    numbers = {str(digit): objective.tokenizer.convert_tokens_to_ids(str(digit)) for digit in (5, 7, 9)}
+    assert found[2, 0].tolist() == [term.nothing, numbers["5"], numbers["7"], numbers["9"], term.nothing]
+    assert (np.delete(found.reshape(16, 5), 8, axis=0) == term.nothing).all()
 
 
-@given(st.permutations(range(6)), st.floats(-0.2, 0.2))
-def test_a_leaning_line_is_read_from_left_to_right(order: list[int], slope: float) -> None:
-    line = [(x / 6, 0.5 + slope * x / 6, x) for x in range(6)]
-    assert line_by_line([line[i] for i in order]) == [0, 1, 2, 3, 4, 5]
-    below = [(x / 6, 0.5 + 0.25 + LINE + slope * x / 6, 10 + x) for x in range(6)]
-    assert line_by_line([*below, *line]) == [0, 1, 2, 3, 4, 5, 10, 11, 12, 13, 14, 15]
+@given(st.integers(0, 3), st.floats(-1.9, 1.9))
+def test_a_mark_that_crosses_a_border_moves_no_other(column: int, shift: float) -> None:
+    """Slots are places: where the others stand is as it was."""
+    term = spelling_term()
+    still = tuple((16 * column + x, 24.0) for x in (6.0, 10.0, 14.0))
+    alone = term.held(page(Box(0, 16, 64, 30, "345", still)))
+    moved = term.held(page(Box(0, 16, 64, 30, "2345", ((16 * column + 2.0 + shift, 24.0), *still))))
+    there = alone != term.nothing
+    assert there.sum() == 3 and (moved[there] == alone[there]).all()
 
 
-def test_what_a_patch_cannot_hold_is_left_out() -> None:
-    assert held(objective_of(slots=2), page(Box(0, 0, 16, 8, "1234"))) == {(0, 0): "12"}
+@lru_cache(maxsize=1)
+def spelling_term() -> Any:
+    return objective_of(type="spelling", parts=(1, 4)).term()
+
+
+def test_of_two_marks_in_one_part_the_upper_stays_and_then_the_left() -> None:
+    objective = objective_of(parts=(1, 2))
+    # Parts of 8 pixels: 1 and 2, 3 and 4.
+    assert held(objective, page(Box(0, 0, 16, 8, "1234"))) == {(0, 0): "13"}
+    assert held(objective, page(Box(3, 8, 7, 16, "7"), Box(1, 0, 6, 7, "9"))) == {(0, 0): "9"}
+
+
+def test_names_stand_in_the_patch_of_their_middle_as_far_as_there_is_room() -> None:
+    term = objective_of(names=3).term()
+    (red, four) = (objective_of().tokenizer.convert_tokens_to_ids(name) for name in ("\u0120red", "4"))
+    found = term.held(page(boxes=(Box(16, 0, 32, 16, "red 4"), Box(20, 4, 28, 12, "Red 4"))))[0].reshape(4, 4, 7)
+    assert found[0, 1].tolist() == [term.nothing] * 4 + [red, four, red]
+    assert (found != term.nothing).sum() == 3
 
 
 def test_a_picture_that_is_no_square_is_padded_first() -> None:
@@ -95,11 +118,12 @@ def test_boxes_count_where_they_say_more_than_the_words() -> None:
     objective = objective_of()
     assert held(objective, page(boxes=(Box(0, 0, 16, 16, "red"),))) == {(0, 0): " red"}
     assert held(objective, page(Box(50, 50, 60, 60, "red,"), boxes=(Box(0, 0, 16, 16, "Red"),))).keys() == {(3, 3)}
-    assert (0, 0) in held(objective, page(Box(50, 50, 60, 60, "red"), boxes=(Box(0, 0, 16, 16, "red 4"),)))
+    found = held(objective, page(Box(50, 50, 60, 60, "red"), boxes=(Box(0, 0, 16, 16, "red 4"),)))
+    assert found == {(3, 3): " red", (0, 0): " red4"}
 
 
 def test_letters_are_those_that_are_printed() -> None:
-    objective = objective_of(type="spelling")
+    objective = objective_of(type="spelling", parts=(1, 4))
     # Six characters over four patches; the space, the accent and what is not printed are none.
     found = held(objective, page(Box(0, 20, 64, 28, "Ab 4.\u00e9"), boxes=(Box(0, 48, 10, 60, "3"),)))
     assert found == {(1, 0): "a", (1, 1): "b", (1, 2): "4", (1, 3): "."} or found == {(1, 0): "ab", (1, 2): "4."}
@@ -117,8 +141,8 @@ def test_each_hidden_state_has_its_own_grid(kind: str, tap: int, side: int) -> N
 
 @pytest.mark.parametrize("kind", ["transcription", "spelling"])
 def test_the_loss_by_hand(kind: str) -> None:
-    objective = objective_of(type=kind, slots=2)
-    sample = page(Box(0, 20, 64, 28, "12345678"))
+    objective = objective_of(type=kind, parts=(1, 2), **({"names": 1} if kind == "transcription" else {}))
+    sample = page(Box(0, 20, 64, 28, "12345678"), boxes=(Box(0, 48, 8, 60, "3"),))
     step = step_of(objective, [sample])
     (batch,) = step.micro_batches
     asked = batch[f"{kind}.held"]
@@ -127,22 +151,21 @@ def test_the_loss_by_hand(kind: str) -> None:
         found = float(objective.losses(tensors)[kind])
         features = objective.norm(objective.hidden_states(tensors["views"])[:-1][-1])[0]
         expected = 0.0
-        for slot, patch in np.ndindex(2, 16):
+        for slot, patch in np.ndindex(objective.slots, 16):
             scores = objective.maps[slot](features[patch])
             if kind == "transcription":
                 scores = scores @ torch.cat([objective.table, objective.nothing[None]]).T * 10
             target = int(asked[0, patch, slot])
             if target != IGNORE:
-                weight = 1.0 if target < objective.nothing_number else BLANK / ASKED
-                expected -= float(scores.log_softmax(-1)[target]) * weight
+                expected -= float(scores.log_softmax(-1)[target])
     assert found == pytest.approx(expected, rel=1e-4)
     nothing = (asked == objective.nothing_number).sum()
-    assert objective.weights(batch) == {kind: pytest.approx(8 + BLANK / ASKED * nothing)}
+    assert objective.weights(batch) == {kind: 8 + objective.slots - 2 + nothing}
 
 
 @pytest.mark.parametrize("kind", ["transcription", "spelling"])
 def test_of_the_places_that_hold_nothing_a_share_is_asked(kind: str) -> None:
-    term = objective_of(type=kind, slots=3).term()
+    term = objective_of(type=kind).term()
     asked = blank = 0
     for sample in samples(20, task="describe") + samples(20, world="documents", task="describe"):
         whole, found = term.held(sample), term.tokens(sample)
@@ -159,8 +182,7 @@ def test_only_the_first_of_several_pictures_is_read() -> None:
     one, several = samples(2, task="describe"), samples(2, world="panels", task="describe")
     weight = objective.weights(step_of(objective, several).micro_batches[0])["transcription"]
     assert weight == pytest.approx(
-        sum(float(((held != 2048) & (held != IGNORE)).sum() + BLANK / ASKED * (held == 2048).sum()) for held in (
-            objective.term().tokens(sample)[:1] for sample in several))
+        sum((objective.term().tokens(sample)[:1] != IGNORE).sum() for sample in several)
     )  # fmt: skip
     losses, found = gradients(model, objective, step_of(objective, [*one, *several]))
     assert losses["transcription"] > 0

@@ -21,7 +21,7 @@ def blind_model() -> Composition:
 
 def objective_of(model: Composition, **config: Any) -> Any:
     torch.manual_seed(1)
-    return OBJECTIVES.parse({"type": "told-by-place", "rows": 4, "slots": 2} | config, where="objective").build(model=model)
+    return OBJECTIVES.parse({"type": "told-by-place", "rows": 4, "parts": (1, 1), "names": 1} | config, where="objective").build(model=model)
 
 
 def text_only(text: str) -> Sample:

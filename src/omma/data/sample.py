@@ -58,10 +58,15 @@ class Box:
         return self.characters or tuple((self.left + (i + 0.5) * width, y) for i in range(len(self.label)))
 
 
+def beyond_print(words: Sequence[Box], boxes: Sequence[Box]) -> list[Box]:
+    """The boxes whose label says more than the printed words do."""
+    printed = {part.strip(".,:;") for word in words for part in word.label.lower().split()}
+    return [box for box in boxes if not printed.issuperset(box.label.lower().split())]
+
+
 def told_by_place(words: Sequence[Box], boxes: Sequence[Box]) -> list[Box]:
     """What can be told of a picture place by place: its printed words, and the boxes whose label says more than those do."""
-    printed = {part.strip(".,:;") for word in words for part in word.label.lower().split()}
-    return [*words, *(box for box in boxes if not printed.issuperset(box.label.lower().split()))]
+    return [*words, *beyond_print(words, boxes)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,7 +3,11 @@
 What stands where is known of generated pages, as it is to LocCa (arXiv 2403.19596) and to the layout models (LayoutLM,
 arXiv 1912.13318).
 
-Shapes: V views, T features of a view, C channels, S marks that a patch holds at most.
+A patch holds what is printed in it by parts, a mark each, and not one after the other: of a mark at a patch's border no one can
+tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of things, which are printed nowhere,
+stand in the patch of their middle, in slots of their own.
+
+Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of a name.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,25 +33,13 @@ from omma.objectives.picture_text import PictureTextObjective, refuse_other_view
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 
-BLANK = 0.1
-"""Weight of a place that holds nothing, beside 1 of a mark: most of a picture holds nothing."""
-ASKED = 0.25
-"""Share of the places holding nothing that are asked at all, with the weight of all of them: they take most of the time."""
-LINE = 1 / 3
-"""Height, of a patch's, by which a mark is below the one before it if it belongs to another line."""
+ASKED = 0.1
+"""Share of the empty slots that are asked at all: most of a picture holds nothing, and takes most of the time."""
 
 Mark = tuple[float, float, int]
-"""What stands where: x and y of its middle in pixels of the first picture, and its number."""
-
-
-def line_by_line(marks: list[Mark]) -> list[int]:
-    """The marks of one patch, x and y in patches, in reading order."""
-    lines: list[list[Mark]] = []
-    for mark in sorted(marks, key=lambda mark: mark[1]):
-        if not lines or mark[1] - lines[-1][-1][1] > LINE:
-            lines.append([])
-        lines[-1].append(mark)
-    return [number for line in lines for _, _, number in sorted(line)]
+"""What is printed where: x and y of its middle in pixels of the first picture, and its number."""
+Thing = tuple[float, float, list[int]]
+"""What else is where: x and y of its middle, and the numbers of its name."""
 
 
 @dataclass
@@ -60,31 +52,48 @@ class ByPlaceTerm(ABC):
 
     resolution: Resolution
     grid: Sequence[int]
-    slots: int
+    parts: tuple[int, int]
+    names: int
     nothing: int
 
     @abstractmethod
-    def marks(self, sample: Sample) -> list[Mark]:
-        """Everything that has a place in the sample's first picture."""
+    def printed(self, sample: Sample) -> list[Mark]:
+        """Every mark that is printed in the sample's first picture."""
+
+    def things(self, sample: Sample) -> list[Thing]:
+        """What is in the sample's first picture, and told by no print."""
+        return []
+
+    @property
+    def slots(self) -> int:
+        return self.parts[0] * self.parts[1] + self.names
 
     def held(self, sample: Sample) -> np.ndarray:
-        """[views, T, S], each patch's marks in reading order, then `nothing`."""
+        """[views, T, S], `nothing` where nothing is. The upper, then the left one stays of two marks in one part."""
         rows, columns = self.grid
-        found: dict[tuple[int, int], list[Mark]] = {}
+        down, across = self.parts
         left, top, right, bottom = self.resolution.plan(*sample.images[0].size).region_of(0)
-        for x, y, mark in self.marks(sample):
-            x, y = (x - left) / (right - left) * columns, (y - top) / (bottom - top) * rows
-            row, column = math.floor(y), math.floor(x)
-            if 0 <= row < rows and 0 <= column < columns:
-                found.setdefault((row, column), []).append((x, y, mark))
-        held = np.full((len(sample.images), rows * columns, self.slots), self.nothing, dtype=np.int64)
-        for (row, column), inside in found.items():
-            for slot, number in enumerate(line_by_line(inside)[: self.slots]):
-                held[0, row * columns + column, slot] = number
-        return held
+        held = np.full((len(sample.images), rows, columns, self.slots), self.nothing, dtype=np.int64)
+
+        def cell(x: float, y: float, cells: tuple[int, int]) -> tuple[int, int] | None:
+            column, row = (
+                math.floor((x - left) / (right - left) * cells[1]),
+                math.floor((y - top) / (bottom - top) * cells[0]),
+            )
+            return (row, column) if 0 <= row < cells[0] and 0 <= column < cells[1] else None
+
+        for x, y, mark in sorted(self.printed(sample), key=lambda mark: (mark[1], mark[0]), reverse=True):
+            if part := cell(x, y, (rows * down, columns * across)):
+                held[0, part[0] // down, part[1] // across, part[0] % down * across + part[1] % across] = mark
+        for x, y, name in sorted(self.things(sample)):
+            if patch := cell(x, y, (rows, columns)):
+                free = np.flatnonzero(held[0][patch] == self.nothing)
+                free = free[free >= down * across][: len(name)]
+                held[0][patch][free] = name[: len(free)]
+        return held.reshape(len(held), rows * columns, self.slots)
 
     def tokens(self, sample: Sample) -> np.ndarray:
-        """What is asked, [views, T, S]: every mark, a share of the places that hold nothing, IGNORE elsewhere."""
+        """What is asked, [views, T, S]: every mark, a share of the empty slots, IGNORE elsewhere."""
         rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
         held = self.held(sample)
         return np.where((held != self.nothing) | (rng.random(held.shape) < ASKED), held, IGNORE)
@@ -95,11 +104,11 @@ class ByPlaceTerm(ABC):
 
 
 class ByPlace(PictureTextObjective):
-    """Every feature of one hidden state says by itself, slot by slot, which marks its patch holds."""
+    """Every feature of one hidden state says by itself, slot by slot, what its patch holds."""
 
     class Config(PartConfig):
-        slots: int = Field(default=4, ge=1)
-        """Marks that a patch can hold."""
+        parts: tuple[PositiveInt, PositiveInt] = (1, 4)
+        """Rows and columns of parts of a patch, one mark each."""
         tap: int = -2
         """Which hidden state of the encoder is read."""
         micro_samples: int = Field(default=64, ge=1)
@@ -117,20 +126,22 @@ class ByPlace(PictureTextObjective):
         *self.grid, self.width = model.encoder.extent(size, config.tap)
         self.norm = nn.LayerNorm(self.width)
 
+    @property
+    def slots(self) -> int:
+        return self.config.parts[0] * self.config.parts[1]
+
     def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
-        held = own["held"][own["known"]]
-        nothing = held == self.nothing_number
-        return float(((held != IGNORE) & ~nothing).sum() + BLANK / ASKED * nothing.sum())
+        return float((own["held"][own["known"]] != IGNORE).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
         features = self.norm(hidden[:-1][self.config.tap][own["known"]])
         held = own["held"][own["known"]]
         total = features.new_zeros((), dtype=torch.float32)
-        for slot in range(self.config.slots):
+        for slot in range(self.slots):
             asked = held[..., slot] != IGNORE
-            marks = held[..., slot][asked]
-            losses = F.cross_entropy(self.scores(slot, features[asked]).float(), marks, reduction="none")
-            total = total + (losses * torch.where(marks == self.nothing_number, BLANK / ASKED, 1.0)).sum()
+            total = total + F.cross_entropy(
+                self.scores(slot, features[asked]).float(), held[..., slot][asked], reduction="sum"
+            )
         return total
 
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:

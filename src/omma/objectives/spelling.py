@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import Field
+from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from omma.data.sample import Sample
@@ -22,7 +22,7 @@ CHARACTERS = "abcdefghijklmnopqrstuvwxyz0123456789.,:;-+/$%&!?#'()="
 
 @dataclass
 class SpellingTerm(ByPlaceTerm):
-    def marks(self, sample: Sample) -> list[Mark]:
+    def printed(self, sample: Sample) -> list[Mark]:
         return [
             (*place, CHARACTERS.index(character))
             for box in sample.words
@@ -34,18 +34,18 @@ class SpellingTerm(ByPlaceTerm):
 @OBJECTIVES.register("spelling")
 class Spelling(ByPlace):
     class Config(ByPlace.Config):
-        slots: int = Field(default=3, ge=1)
-        """Characters that a patch can hold."""
+        parts: tuple[PositiveInt, PositiveInt] = (1, 2)
+        """Rows and columns of parts of a patch, one character each."""
 
     nothing_number = len(CHARACTERS)
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
-        self.maps = nn.ModuleList(nn.Linear(self.width, len(CHARACTERS) + 1) for _ in range(config.slots))
+        self.maps = nn.ModuleList(nn.Linear(self.width, len(CHARACTERS) + 1) for _ in range(self.slots))
 
     def term(self) -> SpellingTerm:
         assert self.model.resolution is not None
-        return SpellingTerm(self.model.resolution, self.grid, self.config.slots, self.nothing_number)
+        return SpellingTerm(self.model.resolution, self.grid, self.config.parts, 0, self.nothing_number)
 
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:
         return self.maps[slot](features_NC)

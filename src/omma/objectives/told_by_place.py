@@ -2,9 +2,9 @@
 
 An encoder hands a language model a grid of features in which most say that nothing is there, and some hold several words at
 once. Looking things up in that is a skill of its own, and no picture is needed to learn it (docs/log.md): here each place of
-the grid is the sum of the embeddings of the words in it, each turned by where it comes in its place, so that none is lost.
+the grid is the sum of the embeddings of the words in it, each turned by where in its place it stands, so that none is lost.
 
-Shapes: P pictures, T places of one, S words that a place holds at most, H width of the model.
+Shapes: P pictures, T places of one, S slots of a place (see `by_place`), H width of the model.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from omma.data.sample import Sample
@@ -65,8 +65,10 @@ class ToldByPlace(LanguageModeling):
     class Config(LanguageModeling.Config):
         rows: int = Field(default=8, ge=1)
         """Of places, and as many columns."""
-        slots: int = Field(default=4, ge=1)
-        """Tokens that a place can hold."""
+        parts: tuple[PositiveInt, PositiveInt] = (1, 4)
+        """Rows and columns of parts of a place, one printed token each."""
+        names: int = Field(default=4, ge=0)
+        """Tokens of what a place shows and no print tells."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -79,7 +81,7 @@ class ToldByPlace(LanguageModeling):
             )
         self.resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="objective").build()
         width = self._table.shape[1]
-        self.turns = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(config.slots))
+        self.turns = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(self._term().slots))
         for turn in self.turns:
             nn.init.orthogonal_(turn.weight)
         # Not zero: gradients behind a norm of nothing have no bounds.
@@ -101,8 +103,14 @@ class ToldByPlace(LanguageModeling):
             image_token=IMAGE_TOKEN,
             max_length=config.max_length,
         )
-        term = TranscriptionTerm(self.resolution, (config.rows, config.rows), config.slots, self._nothing, model.tokenizer)
-        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, term)
+        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term())
+
+    def _term(self) -> TranscriptionTerm:
+        config, tokenizer = self.config, self.model.tokenizer
+        assert tokenizer is not None
+        return TranscriptionTerm(
+            self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer
+        )
 
     @property
     def _table(self) -> Tensor:
