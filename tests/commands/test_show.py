@@ -90,3 +90,26 @@ def test_all_kinds_of_towers_and_language_models_are_shown(command, name: str) -
         shown = command("show", name, "--size", size)
         assert shown.exit_code == 0, shown.output
         assert "activations" in shown.stdout
+
+
+def test_a_tower_of_stages_keeps_what_its_modules_put_out() -> None:
+    recipe = load_recipe("encoder-small", "debug")
+    kept = training_memory("spelling", recipe.stages["spelling"], skeleton(recipe.model), 1).terms["activations"]
+    assert kept > 0
+    # Blocks twice as wide put out twice as much, whatever the picture's size.
+    wider = load_recipe(
+        "encoder-small", "debug",
+        ["model.encoder.architecture.embedding_size=16", "model.encoder.architecture.hidden_sizes=[16, 32, 64]"],
+    )  # fmt: skip
+    parts = skeleton(wider.model)
+    assert training_memory("spelling", wider.stages["spelling"], parts, 1).terms["activations"] == pytest.approx(2 * kept, rel=0.01)
+    assert training_memory("spelling", wider.stages["spelling"], parts, 4).terms["activations"] == pytest.approx(8 * kept, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "words"),
+    [("encoder-small", "resnet, stages of width 8, 16, 32, read at hidden state -1"), ("prismatic-dual", "layers of width 32, read")],
+)
+def test_towers_are_told_in_a_few_words(command, recipe: str, words: str) -> None:
+    shown = " ".join(command("show", recipe, "--size", "debug").stdout.split())
+    assert words in shown and "{'" not in shown.split("memory, estimated")[0]

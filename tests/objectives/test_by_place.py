@@ -149,12 +149,21 @@ def test_the_loss_by_hand(kind: str) -> None:
     tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
     with torch.no_grad():
         found = float(objective.losses(tensors)[kind])
-        features = objective.norm(objective.hidden_states(tensors["views"])[:-1][-1])[0]
+        features = objective.hidden_states(tensors["views"])[:-1][-1][0]
         expected = 0.0
+        if kind == "spelling":
+            features = objective.norm(features)
+        else:
+            codes = objective.map(features)
+            held = torch.from_numpy(objective.term().held(sample)[0])
+            there = [patch for patch in range(16) if (asked[0, patch] != IGNORE).any()]
+            expected += float((codes - objective.code(held, objective.table))[there].pow(2).sum())
         for slot, patch in np.ndindex(objective.slots, 16):
-            scores = objective.maps[slot](features[patch])
-            if kind == "transcription":
-                scores = scores @ torch.cat([objective.table, objective.nothing[None]]).T * 10
+            if kind == "spelling":
+                scores = objective.maps[slot](features[patch])
+            else:
+                likeness = objective.table @ objective.code.turn_back(slot, codes[patch : patch + 1])[0]
+                scores = torch.cat([likeness, torch.tensor([0.5])]) * 10
             target = int(asked[0, patch, slot])
             if target != IGNORE:
                 expected -= float(scores.log_softmax(-1)[target])
@@ -188,6 +197,15 @@ def test_only_the_first_of_several_pictures_is_read() -> None:
     assert losses["transcription"] > 0
     assert any(name.startswith("encoder.") and gradient.abs().max() > 0 for name, gradient in found.items())
     assert not any("table" in name for name in found), "the language model is only looked up"
+
+
+def test_features_are_transcribed_as_a_projector_reads_them() -> None:
+    """Divided by the encoder's scale, and with no norm in between."""
+    model = toy_model(projector=None, backbone=None, encoder=CONVOLUTIONS | {"scale": 4.0})
+    objective = objective_of(model)
+    model.encoder.eval()
+    pixels = torch.randn(2, 3, 64, 64)
+    torch.testing.assert_close(objective.read(model.encoder.hidden_states(pixels)[:-1][-1]), model.encoder(pixels))
 
 
 def test_a_strategy_of_many_views_is_refused() -> None:

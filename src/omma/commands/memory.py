@@ -3,7 +3,8 @@
 Numbers kept per token and layer for the backward pass: about 8 of the hidden width (norms, queries, keys, values,
 attention output, residuals) and 4 of the MLP's (gate, up, activation, product); fused attention keeps no score matrix.
 With an MLP four times as wide that is 48 bytes x hidden in bf16, of the order of the 34 (and dropout masks less) that
-Korthikanti et al. 2022 count for a GPT (arXiv 2205.05198, section 4.1).
+Korthikanti et al. 2022 count for a GPT (arXiv 2205.05198, section 4.1). Towers of stages, each of a size of its own, are run
+without numbers instead, and what their modules put out is counted.
 """
 
 from __future__ import annotations
@@ -15,21 +16,28 @@ from typing import Any
 
 import torch
 from torch import nn
+from transformers import AutoModel
 
 from omma.parts.encoders.sam import Sam
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.recipe import StageRecipe
 from omma.show.cost import cache_bytes
+from omma.training.optimizer import is_matrix
 from omma.training.precision import storage_dtype
 
 FORMULAS = (
     "weights = parameters x 2 bytes in bf16 (4 in fp32)",
     "learning = learning parameters x (4 master copy in bf16 + 4 gradient + 8 AdamW moments, or 4 Muon momentum)",
     "activations = tokens of a micro-batch x (layers x (8 x hidden + 4 x MLP width) x 2 or 4 bytes + vocabulary x 8),",
-    "  of the language model, and of the encoder if it learns; with checkpointing layers x hidden, and one layer whole",
+    "  of the language model, and of the encoder if it learns; with checkpointing layers x hidden, and one layer whole;",
+    "  of an encoder of stages all that its modules put out",
     "cache = 2 x layers x key-value width x 2 or 4 bytes x tokens of the conversation",
 )
 """In words, for whoever reads the estimate. Program and libraries themselves take about 0.6 GiB more."""
+
+
+SIDE = 224
+"""Pixels of the square for which towers of stages are counted; all their maps grow alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,9 @@ def training_memory(name: str, stage: StageRecipe, parts: Mapping[str, nn.Module
     if "encoder" in parts and tokens_per_picture:
         views = getattr(stage.objective, "micro_samples", 0) or -(-micro_tokens // tokens_per_picture)
         for tower in _learning_towers(parts["encoder"], stage):
+            if isinstance(tower, TransformersEncoder) and tower.hierarchical:
+                activations += views * tokens_per_picture * _put_out(tower) * number
+                continue
             places = tower.places if isinstance(tower, Sam) else tokens_per_picture
             activations += views * places * _kept(tower.model.config, stage, number)
     weights = sum(p.numel() for p in parameters.values()) * number
@@ -94,8 +105,26 @@ def _rate(path: str, stage: StageRecipe) -> float:
 
 
 def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
-    moments = 4 if stage.optimizer.type == "muon" and parameter.ndim == 2 else 8
+    moments = 4 if stage.optimizer.type == "muon" and is_matrix(parameter) else 8
     return (4 if storage_dtype(stage.precision) == torch.bfloat16 else 0) + 4 + moments
+
+
+def _put_out(tower: TransformersEncoder) -> float:
+    """Numbers that the modules of a tower of stages put out per feature that is read."""
+    counted = 0
+
+    def count(module: nn.Module, inputs: Any, output: Any) -> None:
+        nonlocal counted
+        counted += output.numel() if isinstance(output, torch.Tensor) else 0
+
+    with torch.device("meta"):
+        model = AutoModel.from_config(tower.model.config)
+        for module in model.modules():
+            if not any(module.children()):
+                module.register_forward_hook(count)
+        model(torch.empty(1, 3, SIDE, SIDE))
+    rows, columns = tower.patches((SIDE, SIDE))
+    return counted / (rows * columns)
 
 
 def _kept(settings: Any, stage: StageRecipe, number: int) -> float:

@@ -14,6 +14,7 @@ from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_
 from omma.errors import BadInput
 from omma.evaluation.report.numbers import memory
 from omma.model.views import Arranger
+from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
@@ -95,11 +96,16 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
 
 def _what(config: Any, part: nn.Module) -> str:
     """A part in a few words: its architecture's size, or its settings."""
+    if isinstance(part, SideBySide):
+        return "; ".join(_what(one, tower) for one, tower in zip(config.encoders, part.encoders, strict=True))
     inner = getattr(part, "model", part)
     settings: Any = getattr(inner, "config", None)
-    if settings is None or not hasattr(settings, "num_hidden_layers"):
+    if hasattr(settings, "hidden_sizes"):
+        words = f"{settings.model_type}, stages of width {', '.join(map(str, settings.hidden_sizes))}"
+    elif hasattr(settings, "num_hidden_layers"):
+        words = f"{settings.model_type}, {settings.num_hidden_layers} layers of width {settings.hidden_size}"
+    else:
         return _settings(config)
-    words = f"{settings.model_type}, {settings.num_hidden_layers} layers of width {settings.hidden_size}"
     tap = getattr(config, "tap", None)
     return words if tap is None else f"{words}, read at hidden state {tap}"
 

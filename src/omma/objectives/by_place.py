@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from omma.data.sample import Sample
@@ -124,7 +124,6 @@ class ByPlace(PictureTextObjective):
         (view,) = model.resolution.plan(64, 64).views
         size = view.box[2] - view.box[0], view.box[3] - view.box[1]
         *self.grid, self.width = model.encoder.extent(size, config.tap)
-        self.norm = nn.LayerNorm(self.width)
 
     @property
     def slots(self) -> int:
@@ -134,8 +133,7 @@ class ByPlace(PictureTextObjective):
         return float((own["held"][own["known"]] != IGNORE).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        features = self.norm(hidden[:-1][self.config.tap][own["known"]])
-        held = own["held"][own["known"]]
+        features, held = self.read(hidden[:-1][self.config.tap])[own["known"]], own["held"][own["known"]]
         total = features.new_zeros((), dtype=torch.float32)
         for slot in range(self.slots):
             asked = held[..., slot] != IGNORE
@@ -144,6 +142,10 @@ class ByPlace(PictureTextObjective):
             )
         return total
 
+    def read(self, features_VTC: Tensor) -> Tensor:
+        """The features as they are asked."""
+        return features_VTC
+
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        """[N, marks + 1] of normalised features, the last one for nothing."""
+        """[N, marks + 1] of features as they are read, the last one for nothing."""
         raise NotImplementedError

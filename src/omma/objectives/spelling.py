@@ -41,11 +41,15 @@ class Spelling(ByPlace):
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
+        self.norm = nn.LayerNorm(self.width)
         self.maps = nn.ModuleList(nn.Linear(self.width, len(CHARACTERS) + 1) for _ in range(self.slots))
 
     def term(self) -> SpellingTerm:
         assert self.model.resolution is not None
         return SpellingTerm(self.model.resolution, self.grid, self.config.parts, 0, self.nothing_number)
+
+    def read(self, features_VTC: Tensor) -> Tensor:
+        return self.norm(features_VTC)
 
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:
         return self.maps[slot](features_NC)

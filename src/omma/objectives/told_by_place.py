@@ -2,7 +2,7 @@
 
 An encoder hands a language model a grid of features in which most say that nothing is there, and some hold several words at
 once. Looking things up in that is a skill of its own, and no picture is needed to learn it (docs/log.md): here each place of
-the grid is the sum of the embeddings of the words in it, each turned by where in its place it stands, so that none is lost.
+the grid is the code of the words in it (`place_code`).
 
 Shapes: P pictures, T places of one, S slots of a place (see `by_place`), H width of the model.
 """
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
+from omma.objectives.place_code import PlaceCode
 from omma.objectives.transcription import TranscriptionTerm
 from omma.parts.resolution import RESOLUTIONS
 
@@ -60,7 +60,7 @@ class ToldCollator(LanguageModelingCollator):
 
 @OBJECTIVES.register("told-by-place")
 class ToldByPlace(LanguageModeling):
-    """Trains a language model alone. The turns of the slots are its own, and go with it."""
+    """Trains a language model alone."""
 
     class Config(LanguageModeling.Config):
         rows: int = Field(default=8, ge=1)
@@ -80,12 +80,7 @@ class ToldByPlace(LanguageModeling):
                 remedy="use language-modeling for models that see",
             )
         self.resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="objective").build()
-        width = self._table.shape[1]
-        self.turns = nn.ModuleList(nn.Linear(width, width, bias=False) for _ in range(self._term().slots))
-        for turn in self.turns:
-            nn.init.orthogonal_(turn.weight)
-        # Not zero: gradients behind a norm of nothing have no bounds.
-        self.empty = nn.Parameter(torch.randn(width) * self._table.detach().std())
+        self.code = PlaceCode(self._term().slots, self._table.shape[1])
 
     @property
     def image_token_id(self) -> int:
@@ -124,14 +119,4 @@ class ToldByPlace(LanguageModeling):
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         is_place = batch["input_ids"] == self.image_token_id
         embedded = nn.functional.embedding(batch["input_ids"].masked_fill(is_place, 0), self._table)
-        return embedded.masked_scatter(is_place[..., None], self.places(batch["held"]).to(embedded.dtype))
-
-    def places(self, held_TS: Tensor) -> Tensor:
-        """[T, H] of what stands in each of any number of places."""
-        found = torch.zeros_like(self.empty).expand(len(held_TS), -1)
-        for slot, turn in enumerate(self.turns):
-            there = (held_TS[:, slot] != self._nothing).nonzero()[:, 0]
-            words = nn.functional.embedding(held_TS[there, slot], self._table)
-            found = found.index_add(0, there, turn(words))
-        nothing = (held_TS == self._nothing).all(-1, keepdim=True)
-        return found + nothing * self.empty
+        return embedded.masked_scatter(is_place[..., None], self.code(batch["held"], self._table).to(embedded.dtype))

@@ -1,14 +1,18 @@
 """Transcription: what stands in each patch, in the vocabulary of the language model that will read the features.
 
 A captioner that grows up with an encoder learns to find its way through the features, and a language model that comes later
-does not (docs/log.md). So every feature says by itself, through one linear map, which words its patch holds: a linear
-projector can then turn the picture into the words on it, in their order, which any language model reads.
+does not (docs/log.md). So every feature says by itself, through one linear map, which words its patch holds, as the code of a
+place does (`place_code`): a linear projector can then turn the picture into the words on it. What is said is compared with the
+code of the patch, and, taken apart again, with all words of the vocabulary, slot by slot: distance alone learns slowly, and
+comparison alone leaves features from which no linear map makes the code (docs/log.md).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,8 +23,10 @@ from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample, beyond_print
 from omma.model.composition import Composition, load_tokenizer
+from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing
+from omma.objectives.place_code import PlaceCode
 from omma.parts.weights import locate
 
 
@@ -66,10 +72,12 @@ class Transcription(ByPlace):
         table = reader.get_input_embeddings().weight.detach()
         # Of length 1 on average, so that scores begin as large as those of any classifier.
         self.register_buffer("table", table / table.norm(dim=-1).mean(), persistent=False)
-        self.maps = nn.ModuleList(nn.Linear(self.width, table.shape[1]) for _ in range(self.slots))
-        self.nothing = nn.Parameter(torch.zeros(table.shape[1]))
+        self.code = PlaceCode(self.slots, table.shape[1])
+        self.map = nn.Linear(self.width, table.shape[1])
         self.nothing_number = len(table)
         self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+        """How like a word a slot has to be to hold one."""
 
     @property
     def slots(self) -> int:
@@ -82,6 +90,18 @@ class Transcription(ByPlace):
             self.model.resolution, self.grid, config.parts, config.names, self.nothing_number, self.tokenizer
         )
 
+    def read(self, features_VTC: Tensor) -> Tensor:
+        """As a projector reads them: a norm in between would make codes that no linear map makes."""
+        assert self.model.encoder is not None
+        return features_VTC / getattr(self.model.encoder.config, "scale", 1.0)
+
+    def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
+        held = own["held"][own["known"]]
+        asked = (held != IGNORE).any(-1)
+        codes = self.map(self.read(hidden[:-1][self.config.tap])[own["known"]][asked]).float()
+        distance = (codes - self.code(held[asked], self.table)).pow(2).sum()
+        return super().loss(hidden, view_counts, own) + distance
+
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        classes = torch.cat([self.table, self.nothing[None].to(self.table)]).to(features_NC)
-        return F.linear(self.maps[slot](features_NC) * self.scale.exp(), classes)
+        likeness = F.linear(self.code.turn_back(slot, self.map(features_NC)), self.table.to(features_NC))
+        return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()

@@ -147,6 +147,11 @@ def _beside_statistics(module: nn.Module) -> set[str]:
     }
 
 
+def is_matrix(parameter: nn.Parameter) -> bool:
+    """Whether a parameter is a matrix or a kernel of several channels, which Muon can turn."""
+    return parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] > PIXEL_CHANNELS)
+
+
 def _hidden_matrices(module: nn.Module) -> set[str]:
     """Paths of the matrices between hidden layers, which Muon is for, kernels of convolutions among them.
 
@@ -156,7 +161,7 @@ def _hidden_matrices(module: nn.Module) -> set[str]:
     return {
         name
         for name, parameter in module.named_parameters()
-        if (parameter.ndim == 2 or (parameter.ndim == 4 and parameter.shape[1] > PIXEL_CHANNELS))
+        if is_matrix(parameter)
         and name not in tables
         and not name.endswith(("lm_head.weight", ".marks"))
     }
