@@ -119,7 +119,18 @@ def test_boxes_count_where_they_say_more_than_the_words() -> None:
     assert held(objective, page(boxes=(Box(0, 0, 16, 16, "red"),))) == {(0, 0): " red"}
     assert held(objective, page(Box(50, 50, 60, 60, "red,"), boxes=(Box(0, 0, 16, 16, "Red"),))).keys() == {(3, 3)}
     found = held(objective, page(Box(50, 50, 60, 60, "red"), boxes=(Box(0, 0, 16, 16, "red 4"),)))
-    assert found == {(3, 3): " red", (0, 0): " red4"}
+    assert found == {(3, 3): "red red", (0, 0): " red4"}
+
+
+def test_words_are_spelled_and_those_that_the_vocabulary_has_are_told_as_a_whole_besides() -> None:
+    objective = objective_of()
+    whole, name = page(Box(0, 16, 48, 32, "Green")), page(Box(0, 16, 48, 32, "Grxen"))
+    assert held(objective, whole) == {(1, 0): "gr", (1, 1): "e green", (1, 2): "en"}
+    assert held(objective, name) == {(1, 0): "gr", (1, 1): "x", (1, 2): "en"}
+
+
+def test_a_character_that_is_no_token_is_not_told() -> None:
+    assert held(objective_of(), page(Box(0, 16, 64, 32, "a\u20acb\u00e9"))) == {(1, 0): "a", (1, 2): "b"}
 
 
 def test_letters_are_those_that_are_printed() -> None:
@@ -162,7 +173,7 @@ def test_the_loss_by_hand(kind: str) -> None:
             if kind == "spelling":
                 scores = objective.maps[slot](features[patch])
             else:
-                likeness = objective.table @ objective.code.turn_back(slot, codes[patch : patch + 1])[0]
+                likeness = objective.code.likeness(slot, codes[patch : patch + 1], objective.table)[0]
                 scores = torch.cat([likeness, torch.tensor([0.5])]) * 10
             target = int(asked[0, patch, slot])
             if target != IGNORE:

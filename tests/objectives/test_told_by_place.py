@@ -43,7 +43,20 @@ def test_the_words_stand_in_place_of_the_picture() -> None:
     embedded = objective.embed({name: torch.from_numpy(array) for name, array in batch.items()})[0]
     ids = torch.from_numpy(batch["input_ids"])[0]
     torch.testing.assert_close(embedded[ids != objective.image_token_id], objective._table[ids[ids != objective.image_token_id]])
-    torch.testing.assert_close(embedded[ids == objective.image_token_id], objective.code(torch.from_numpy(prepared.held), objective._table))
+    torch.testing.assert_close(embedded[ids == objective.image_token_id], objective.code(torch.from_numpy(prepared.held), objective._table) + objective._table.mean(0))
+
+
+def test_a_share_of_whole_words_is_left_out_and_no_character() -> None:
+    pages = samples(40, world="documents")
+    objective = objective_of(blind_model(), parts=(1, 4), names=2, unread=0.4)
+    collator, nothing, left, all_names = objective.collator(), objective._nothing, 0, 0
+    for sample in pages:
+        whole, told = collator.term.held(sample)[0], collator.prepare(sample).held
+        np.testing.assert_array_equal(told[:, :4], whole[:, :4])
+        assert ((told == whole) | (told == nothing)).all()
+        np.testing.assert_array_equal(told, collator.prepare(sample).held)
+        left, all_names = left + (told != whole).sum(), all_names + (whole[:, 4:] != nothing).sum()
+    assert left / all_names == pytest.approx(0.4, abs=0.15)
 
 
 def test_packed_as_one_by_one() -> None:

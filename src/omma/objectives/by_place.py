@@ -4,8 +4,8 @@ What stands where is known of generated pages, as it is to LocCa (arXiv 2403.195
 arXiv 1912.13318).
 
 A patch holds what is printed in it by parts, a mark each, and not one after the other: of a mark at a patch's border no one can
-tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of things, which are printed nowhere,
-stand in the patch of their middle, in slots of their own.
+tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of what is there stand in the patch of
+its middle, in slots of their own.
 
 Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of a name.
 """
@@ -61,7 +61,7 @@ class ByPlaceTerm(ABC):
         """Every mark that is printed in the sample's first picture."""
 
     def things(self, sample: Sample) -> list[Thing]:
-        """What is in the sample's first picture, and told by no print."""
+        """What is in the sample's first picture and has a name."""
         return []
 
     @property

@@ -1,8 +1,10 @@
 """The code of a place: one vector for all that stands in it, from which each can be read again.
 
-The embeddings of what stands in a place are added up, each turned by the slot that it stands in: its numbers in another order,
-and half of them with the other sign (as vectors are bound in holographic representations, Kanerva 2009). The turns are the same
-everywhere and learned by no one, so that an encoder and a language model that have never met speak of places alike.
+The embeddings of what stands in a place are added up, each turned by the slot that it stands in: half of its numbers stay where
+they are, and say what is there, whatever the slot; the others are put in another order, and half of them get the other sign, and
+say where (as vectors are bound in holographic representations, Kanerva 2009). What all embeddings have in common says nothing,
+and is taken away first. The turns are the same everywhere and learned by no one, so that an encoder and a language model that
+have never met speak of places alike.
 
 Shapes: T places, S slots of a place, H numbers of an embedding.
 """
@@ -15,6 +17,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 SEED = 0
+STAYING = 0.25
+"""Share of a likeness that the numbers which stay where they are have: two of the same elsewhere in a place, whose halves add up,
+are not to look like one here."""
 
 
 class PlaceCode(nn.Module):
@@ -23,31 +28,41 @@ class PlaceCode(nn.Module):
     order: Tensor
     back: Tensor
     signs: Tensor
+    weights: Tensor
     blank: Tensor
 
     def __init__(self, slots: int, width: int) -> None:
         super().__init__()
-        rng = np.random.default_rng(SEED)
         # numpy's generators promise the same numbers everywhere; torch's do not.
-        order = np.stack([rng.permutation(width) for _ in range(slots)])
-        signs = np.stack([rng.permutation(np.resize([1.0, -1.0], width)) for _ in range(slots)])
+        rng = np.random.default_rng(SEED)
+        moved = np.sort(rng.permutation(width)[: width // 2])
+        order, signs = np.tile(np.arange(width), (slots, 1)), np.ones((slots, width))
+        for slot in range(slots):
+            order[slot, moved] = rng.permutation(moved)
+            signs[slot, moved] = rng.permutation(np.resize([1.0, -1.0], len(moved)))
         self.register_buffer("order", torch.from_numpy(order), persistent=False)
         self.register_buffer("back", torch.from_numpy(np.argsort(order, axis=1)), persistent=False)
         self.register_buffer("signs", torch.from_numpy(signs).float(), persistent=False)
+        weights = np.full(width, 2 * STAYING)
+        weights[moved] = 2 * (1 - STAYING)
+        self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
         self.register_buffer("blank", torch.from_numpy(rng.permutation(np.resize([1.0, -1.0], width))).float(), persistent=False)
 
     def turn(self, slot: int, vectors_NH: Tensor) -> Tensor:
         return vectors_NH[:, self.order[slot]] * self.signs[slot].to(vectors_NH)
 
-    def turn_back(self, slot: int, vectors_NH: Tensor) -> Tensor:
-        return (vectors_NH * self.signs[slot].to(vectors_NH))[:, self.back[slot]]
+    def likeness(self, slot: int, codes_NH: Tensor, table_WH: Tensor) -> Tensor:
+        """[N, W]: how much like each word the code is in that slot; about one for a word of length one that is there."""
+        turned_back = (codes_NH * self.signs[slot].to(codes_NH))[:, self.back[slot]]
+        return F.linear(turned_back * self.weights.to(codes_NH), table_WH.to(codes_NH))
 
     def forward(self, held_TS: Tensor, table: Tensor) -> Tensor:
-        """[T, H] of the rows of ``table`` that are held; other numbers hold nothing.
+        """[T, H] of the rows of ``table`` that are held, their mean taken away; other numbers hold nothing.
 
-        A place that holds nothing at all is ``blank``, as long as an embedding is on average: gradients behind a norm of
-        nothing have no bounds.
+        A place that holds nothing at all is ``blank``, as long as a row is on average: gradients behind a norm of nothing have no
+        bounds.
         """
+        table = table - table.mean(0)
         there = (held_TS >= 0) & (held_TS < len(table))
         codes = table.new_zeros(len(held_TS), table.shape[1])
         for slot in range(held_TS.shape[1]):

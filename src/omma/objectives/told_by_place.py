@@ -9,6 +9,7 @@ Shapes: P pictures, T places of one, S slots of a place (see `by_place`), H widt
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ class Told(Prepared):
 @dataclass
 class ToldCollator(LanguageModelingCollator):
     term: TranscriptionTerm
+    unread: float
 
     def prepare(self, sample: Sample, position: int = 0) -> Told:
         if len(sample.images) > 1:
@@ -51,8 +53,15 @@ class ToldCollator(LanguageModelingCollator):
                 found=str(len(sample.images)),
                 remedy="leave it out",
             )
-        held = self.term.held(sample)[0] if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
+        held = self._held(sample) if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
         return Told(self.rendered(sample), (), held)
+
+    def _held(self, sample: Sample) -> np.ndarray:
+        held = self.term.held(sample)[0]
+        rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
+        unread = rng.random(held.shape) < self.unread
+        unread[:, : self.term.slots - self.term.names] = False
+        return np.where(unread, self.term.nothing, held)
 
     def assemble(self, rows: list[list[Told]], width: int) -> MicroBatch:
         return super().assemble(rows, width) | {"held": np.concatenate([one.held for row in rows for one in row])}
@@ -68,7 +77,9 @@ class ToldByPlace(LanguageModeling):
         parts: tuple[PositiveInt, PositiveInt] = (1, 4)
         """Rows and columns of parts of a place, one printed token each."""
         names: int = Field(default=4, ge=0)
-        """Tokens of what a place shows and no print tells."""
+        """Tokens of whole words and of names of things whose middle is in a place."""
+        unread: float = Field(default=0.3, ge=0, lt=1)
+        """Share of these that are left out, as no encoder recognises all of them: words are to be read letter by letter, too."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -98,7 +109,7 @@ class ToldByPlace(LanguageModeling):
             image_token=IMAGE_TOKEN,
             max_length=config.max_length,
         )
-        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term())
+        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term(), config.unread)
 
     def _term(self) -> TranscriptionTerm:
         config, tokenizer = self.config, self.model.tokenizer
@@ -119,4 +130,6 @@ class ToldByPlace(LanguageModeling):
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         is_place = batch["input_ids"] == self.image_token_id
         embedded = nn.functional.embedding(batch["input_ids"].masked_fill(is_place, 0), self._table)
-        return embedded.masked_scatter(is_place[..., None], self.code(batch["held"], self._table).to(embedded.dtype))
+        # With what all words have in common, as any embedding has it.
+        places = self.code(batch["held"], self._table) + self._table.mean(0)
+        return embedded.masked_scatter(is_place[..., None], places.to(embedded.dtype))

@@ -1,10 +1,13 @@
 """Transcription: what stands in each patch, in the vocabulary of the language model that will read the features.
 
 A captioner that grows up with an encoder learns to find its way through the features, and a language model that comes later
-does not (docs/log.md). So every feature says by itself, through one linear map, which words its patch holds, as the code of a
-place does (`place_code`): a linear projector can then turn the picture into the words on it. What is said is compared with the
-code of the patch, and, taken apart again, with all words of the vocabulary, slot by slot: distance alone learns slowly, and
-comparison alone leaves features from which no linear map makes the code (docs/log.md).
+does not (docs/log.md). So every feature says by itself, through one linear map, what its patch holds, as the code of a place
+does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
+all of them: whether a word is one that the vocabulary has, its letters do not know. A word that it has is told once more as a
+whole, at its middle, like the names of things.
+
+What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot: distance
+alone learns slowly, and comparison alone leaves features from which no linear map makes the code (docs/log.md).
 """
 
 from __future__ import annotations
@@ -12,13 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
-from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample, beyond_print
@@ -34,25 +37,33 @@ from omma.parts.weights import locate
 class TranscriptionTerm(ByPlaceTerm):
     tokenizer: PreTrainedTokenizerBase
 
+    @cached_property
+    def vocabulary(self) -> dict[str, int]:
+        return self.tokenizer.get_vocab()
+
     def printed(self, sample: Sample) -> list[Mark]:
-        return [mark for word in sample.words for mark in self._tokens(word)]
+        return [
+            (*place, self.vocabulary[character])
+            for word in sample.words
+            for character, place in zip(word.label.lower(), word.places(), strict=True)
+            # In byte-level vocabularies other characters stand for bytes.
+            if character.isascii() and character in self.vocabulary
+        ]
 
     def things(self, sample: Sample) -> list[Thing]:
-        return [
-            ((box.left + box.right) / 2, (box.top + box.bottom) / 2, [token for _, _, token in self._tokens(box)])
-            for box in beyond_print(sample.words, sample.boxes)
-        ]
+        named = [*(word for word in sample.words if self._whole(word)), *beyond_print(sample.words, sample.boxes)]
+        return [(*np.mean(box.places(), axis=0).tolist(), self._tokens(box)) for box in named if box.label]
 
-    def _tokens(self, box: Box) -> list[Mark]:
-        """The tokens of a label with where they stand; spaces take no place, and are not told."""
+    def _whole(self, word: Box) -> bool:
+        """Whether a word of several characters is a single token."""
+        return len(word.label) > 1 and len(self._tokens(word)) == 1
+
+    def _tokens(self, box: Box) -> list[int]:
+        """Without spaces, which are what is between the others."""
         text = f" {box.label.lower()}"
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        places = np.array(box.places())
-        return [
-            (*places[max(start, 1) - 1 : end - 1].mean(0).tolist(), token)
-            for token, (start, end) in zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-            if text[start:end].strip()
-        ]
+        pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+        return [token for token, (start, end) in pairs if text[start:end].strip()]
 
 
 @OBJECTIVES.register("transcription")
@@ -61,7 +72,7 @@ class Transcription(ByPlace):
         reader: str = "zoo:lm-small"
         """The language model whose vocabulary and embeddings are aimed at; it is only looked up."""
         names: int = Field(default=4, ge=0)
-        """Tokens of what a patch shows and no print tells."""
+        """Tokens of whole words and of names of things whose middle is in a patch."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -70,6 +81,7 @@ class Transcription(ByPlace):
             locate(config.reader, where="objective.reader"), dtype=torch.float32
         )
         table = reader.get_input_embeddings().weight.detach()
+        table = table - table.mean(0)
         # Of length 1 on average, so that scores begin as large as those of any classifier.
         self.register_buffer("table", table / table.norm(dim=-1).mean(), persistent=False)
         self.code = PlaceCode(self.slots, table.shape[1])
@@ -103,5 +115,5 @@ class Transcription(ByPlace):
         return super().loss(hidden, view_counts, own) + distance
 
     def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        likeness = F.linear(self.code.turn_back(slot, self.map(features_NC)), self.table.to(features_NC))
+        likeness = self.code.likeness(slot, self.map(features_NC), self.table)
         return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
