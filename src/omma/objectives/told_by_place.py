@@ -9,7 +9,6 @@ Shapes: P pictures, T places of one, S slots of a place (see `by_place`), H widt
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +42,6 @@ class Told(Prepared):
 @dataclass
 class ToldCollator(LanguageModelingCollator):
     term: TranscriptionTerm
-    unread: float
 
     def prepare(self, sample: Sample, position: int = 0) -> Told:
         if len(sample.images) > 1:
@@ -53,15 +51,8 @@ class ToldCollator(LanguageModelingCollator):
                 found=str(len(sample.images)),
                 remedy="leave it out",
             )
-        held = self._held(sample) if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
+        held = self.term.held(sample)[0] if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
         return Told(self.rendered(sample), (), held)
-
-    def _held(self, sample: Sample) -> np.ndarray:
-        held = self.term.held(sample)[0]
-        rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
-        unread = rng.random(held.shape) < self.unread
-        unread[:, : self.term.slots - self.term.names] = False
-        return np.where(unread, self.term.nothing, held)
 
     def assemble(self, rows: list[list[Told]], width: int) -> MicroBatch:
         return super().assemble(rows, width) | {"held": np.concatenate([one.held for row in rows for one in row])}
@@ -79,7 +70,7 @@ class ToldByPlace(LanguageModeling):
         names: int = Field(default=4, ge=0)
         """Tokens of whole words and of names of things whose middle is in a place."""
         unread: float = Field(default=0.3, ge=0, lt=1)
-        """Share of these that are left out, as no encoder recognises all of them: words are to be read letter by letter, too."""
+        """Share of the printed words that are not told as a whole: they are to be read letter by letter, too."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -109,13 +100,13 @@ class ToldByPlace(LanguageModeling):
             image_token=IMAGE_TOKEN,
             max_length=config.max_length,
         )
-        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term(), config.unread)
+        return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term())
 
     def _term(self) -> TranscriptionTerm:
         config, tokenizer = self.config, self.model.tokenizer
         assert tokenizer is not None
         return TranscriptionTerm(
-            self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer
+            self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer, config.unread
         )
 
     @property

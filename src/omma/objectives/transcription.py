@@ -13,6 +13,7 @@ alone learns slowly, and comparison alone leaves features from which no linear m
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,13 @@ from omma.parts.weights import locate
 
 @dataclass
 class TranscriptionTerm(ByPlaceTerm):
+    """
+    Attributes:
+        unread: share of the printed words that are not told as a whole, though the vocabulary has them.
+    """
+
     tokenizer: PreTrainedTokenizerBase
+    unread: float = 0.0
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
@@ -51,7 +58,9 @@ class TranscriptionTerm(ByPlaceTerm):
         ]
 
     def things(self, sample: Sample) -> list[Thing]:
-        named = [*(word for word in sample.words if self._whole(word)), *beyond_print(sample.words, sample.boxes)]
+        rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
+        words = [word for word in sample.words if self._whole(word) and rng.random() >= self.unread]
+        named = [*words, *beyond_print(sample.words, sample.boxes)]
         return [(*np.mean(box.places(), axis=0).tolist(), self._tokens(box)) for box in named if box.label]
 
     def _whole(self, word: Box) -> bool:
