@@ -39,7 +39,7 @@ ASKED = 0.1
 Mark = tuple[float, float, int]
 """What is printed where: x and y of its middle in pixels of the first picture, and its number."""
 Thing = tuple[float, float, list[int]]
-"""What else is where: x and y of its middle, and the numbers of its name."""
+"""What has a name and is where: x and y of its middle, and the numbers of the name."""
 
 
 @dataclass
@@ -76,10 +76,8 @@ class ByPlaceTerm(ABC):
         held = np.full((len(sample.images), rows, columns, self.slots), self.nothing, dtype=np.int64)
 
         def cell(x: float, y: float, cells: tuple[int, int]) -> tuple[int, int] | None:
-            column, row = (
-                math.floor((x - left) / (right - left) * cells[1]),
-                math.floor((y - top) / (bottom - top) * cells[0]),
-            )
+            row = math.floor((y - top) / (bottom - top) * cells[0])
+            column = math.floor((x - left) / (right - left) * cells[1])
             return (row, column) if 0 <= row < cells[0] and 0 <= column < cells[1] else None
 
         for x, y, mark in sorted(self.printed(sample), key=lambda mark: (mark[1], mark[0]), reverse=True):
@@ -133,19 +131,21 @@ class ByPlace(PictureTextObjective):
         return float((own["held"][own["known"]] != IGNORE).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        features, held = self.read(hidden[:-1][self.config.tap])[own["known"]], own["held"][own["known"]]
-        total = features.new_zeros((), dtype=torch.float32)
-        for slot in range(self.slots):
-            asked = held[..., slot] != IGNORE
-            total = total + F.cross_entropy(
-                self.scores(slot, features[asked]).float(), held[..., slot][asked], reduction="sum"
-            )
-        return total
+        return self.compared(self.read(hidden[:-1][self.config.tap])[own["known"]], own["held"][own["known"]])
 
     def read(self, features_VTC: Tensor) -> Tensor:
         """The features as they are asked."""
-        return features_VTC
+        raise NotImplementedError
 
-    def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        """[N, marks + 1] of features as they are read, the last one for nothing."""
+    def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
+        """The sum of the cross-entropies of what is asked."""
+        total = told_VTC.new_zeros((), dtype=torch.float32)
+        for slot in range(self.slots):
+            asked = held_VTS[..., slot] != IGNORE
+            scores = self.scores(slot, told_VTC[asked]).float()
+            total = total + F.cross_entropy(scores, held_VTS[..., slot][asked], reduction="sum")
+        return total
+
+    def scores(self, slot: int, told_NC: Tensor) -> Tensor:
+        """[N, marks + 1], the last one for nothing."""
         raise NotImplementedError

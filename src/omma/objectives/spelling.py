@@ -51,5 +51,5 @@ class Spelling(ByPlace):
     def read(self, features_VTC: Tensor) -> Tensor:
         return self.norm(features_VTC)
 
-    def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        return self.maps[slot](features_NC)
+    def scores(self, slot: int, told_NC: Tensor) -> Tensor:
+        return self.maps[slot](told_NC)

@@ -66,7 +66,7 @@ class ToldByPlace(LanguageModeling):
         rows: int = Field(default=8, ge=1)
         """Of places, and as many columns."""
         parts: tuple[PositiveInt, PositiveInt] = (1, 4)
-        """Rows and columns of parts of a place, one printed token each."""
+        """Rows and columns of parts of a place, one printed character each."""
         names: int = Field(default=4, ge=0)
         """Tokens of whole words and of names of things whose middle is in a place."""
         unread: float = Field(default=0.3, ge=0, lt=1)

@@ -6,18 +6,17 @@ does (`place_code`): a linear projector can then turn the picture into what is o
 all of them: whether a word is one that the vocabulary has, its letters do not know. A word that it has is told once more as a
 whole, at its middle, like the names of things.
 
-What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot: distance
-alone learns slowly, and comparison alone leaves features from which no linear map makes the code (docs/log.md).
+What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot. The
+comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the code
+(docs/log.md).
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import torch
@@ -36,7 +35,8 @@ from omma.parts.weights import locate
 
 @dataclass
 class TranscriptionTerm(ByPlaceTerm):
-    """
+    """The workers' half.
+
     Attributes:
         unread: share of the printed words that are not told as a whole, though the vocabulary has them.
     """
@@ -116,13 +116,13 @@ class Transcription(ByPlace):
         assert self.model.encoder is not None
         return features_VTC / getattr(self.model.encoder.config, "scale", 1.0)
 
-    def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        held = own["held"][own["known"]]
-        asked = (held != IGNORE).any(-1)
-        codes = self.map(self.read(hidden[:-1][self.config.tap])[own["known"]][asked]).float()
-        distance = (codes - self.code(held[asked], self.table)).pow(2).sum()
-        return super().loss(hidden, view_counts, own) + distance
+    def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
+        """By distance from the codes, too."""
+        codes = self.map(told_VTC)
+        asked = (held_VTS != IGNORE).any(-1)
+        distance = (codes[asked].float() - self.code(held_VTS[asked], self.table)).pow(2).sum()
+        return super().compared(codes, held_VTS) + distance
 
-    def scores(self, slot: int, features_NC: Tensor) -> Tensor:
-        likeness = self.code.likeness(slot, self.map(features_NC), self.table)
+    def scores(self, slot: int, told_NC: Tensor) -> Tensor:
+        likeness = self.code.likeness(slot, told_NC, self.table)
         return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
