@@ -21,7 +21,8 @@ def blind_model() -> Composition:
 
 def objective_of(model: Composition, **config: Any) -> Any:
     torch.manual_seed(1)
-    return OBJECTIVES.parse({"type": "told-by-place", "rows": 4, "parts": (1, 1), "names": 1} | config, where="objective").build(model=model)
+    settings = {"type": "told-by-place", "rows": 4, "parts": (1, 1), "names": 1} | config
+    return OBJECTIVES.parse(settings, where="objective").build(model=model)
 
 
 def text_only(text: str) -> Sample:
@@ -43,7 +44,8 @@ def test_the_words_stand_in_place_of_the_picture() -> None:
     embedded = objective.embed({name: torch.from_numpy(array) for name, array in batch.items()})[0]
     ids = torch.from_numpy(batch["input_ids"])[0]
     torch.testing.assert_close(embedded[ids != objective.image_token_id], objective._table[ids[ids != objective.image_token_id]])
-    torch.testing.assert_close(embedded[ids == objective.image_token_id], objective.code(torch.from_numpy(prepared.held), objective._table) + objective._table.mean(0))
+    codes = objective.code(torch.from_numpy(prepared.held), objective._table)
+    torch.testing.assert_close(embedded[ids == objective.image_token_id], codes + objective._table.mean(0))
 
 
 def test_a_share_of_whole_words_is_left_out_and_nothing_else() -> None:
