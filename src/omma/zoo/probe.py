@@ -1,4 +1,4 @@
-"""How much of a picture the shipped encoder tells by place, to whoever reads it through one linear map.
+"""How much of a picture an encoder's last hidden state tells by place, to whoever reads it through one linear map.
 
     python -m omma.zoo.probe DIRECTORY
 
@@ -59,7 +59,7 @@ class Probe:
         self.map = torch.linalg.solve(square + ridge, features.T @ codes)
 
     def told(self, samples: list[Sample]) -> tuple[Estimate | None, Estimate | None]:
-        """Shares told rightly of the characters, and of the words and names, if there are any; which slots hold one is given."""
+        """Shares told rightly of the characters, and of the words and names, if there are any. Which slots hold one is given."""
         held, codes = self.held(samples), (self.features(samples) @ self.map).float()
         there = held != self.term.nothing
         right = torch.zeros_like(there)
