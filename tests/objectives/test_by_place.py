@@ -214,8 +214,25 @@ def test_features_are_transcribed_as_a_projector_reads_them() -> None:
     model = toy_model(projector=None, backbone=None, encoder=CONVOLUTIONS | {"scale": 4.0})
     objective = objective_of(model)
     model.encoder.eval()
-    pixels = torch.randn(2, 3, 64, 64)
-    torch.testing.assert_close(objective.read(model.encoder.hidden_states(pixels)[:-1][-1]), model.encoder(pixels))
+    pixels = torch.randn(2, 3, 32, 32)
+    torch.testing.assert_close(objective.read(model.encoder.hidden_states(pixels)), model.encoder(pixels))
+
+
+def test_a_cls_feature_has_no_place() -> None:
+    vit = {
+        "model_type": "vit", "image_size": 32, "patch_size": 8, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }  # fmt: skip
+    model = toy_model(projector=None, backbone=None, encoder={"type": "transformers", "architecture": vit, "cls": "drop", "tap": -1})
+    model.encoder.eval()
+    pixels = torch.randn(2, 3, 32, 32)
+    for term in ({}, {"type": "spelling"}):
+        objective = objective_of(model, **term)
+        hidden = model.encoder.hidden_states(pixels)
+        assert objective.read(hidden).shape == (2, 16, 16)
+        losses, _ = gradients(model, objective, step_of(objective, samples(2, task="describe")))
+        assert losses[objective.config.type] > 0
+    torch.testing.assert_close(objective_of(model).read(hidden), model.encoder(pixels))
 
 
 def test_a_strategy_of_many_views_is_refused() -> None:

@@ -131,11 +131,12 @@ class ByPlace(PictureTextObjective):
         return float((own["held"][own["known"]] != IGNORE).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        return self.compared(self.read(hidden[:-1][self.config.tap])[own["known"]], own["held"][own["known"]])
+        return self.compared(self.read(hidden)[own["known"]], own["held"][own["known"]])
 
-    def read(self, features_VTC: Tensor) -> Tensor:
-        """The features as they are asked."""
-        raise NotImplementedError
+    def read(self, hidden: tuple[Tensor, ...]) -> Tensor:
+        """[V, T, C]: the features that are asked, those of the tap; what stands before them (CLS) has no place."""
+        rows, columns = self.grid
+        return hidden[:-1][self.config.tap][:, -rows * columns :]
 
     def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
         """The sum of the cross-entropies of what is asked."""

@@ -48,8 +48,8 @@ class Spelling(ByPlace):
         assert self.model.resolution is not None
         return SpellingTerm(self.model.resolution, self.grid, self.config.parts, 0, self.nothing_number)
 
-    def read(self, features_VTC: Tensor) -> Tensor:
-        return self.norm(features_VTC)
+    def read(self, hidden: tuple[Tensor, ...]) -> Tensor:
+        return self.norm(super().read(hidden))
 
     def scores(self, slot: int, told_NC: Tensor) -> Tensor:
         return self.maps[slot](told_NC)

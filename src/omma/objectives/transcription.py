@@ -111,10 +111,10 @@ class Transcription(ByPlace):
             self.model.resolution, self.grid, config.parts, config.names, self.nothing_number, self.tokenizer
         )
 
-    def read(self, features_VTC: Tensor) -> Tensor:
+    def read(self, hidden: tuple[Tensor, ...]) -> Tensor:
         """As a projector reads them: a norm in between would make codes that no linear map makes."""
         assert self.model.encoder is not None
-        return features_VTC / getattr(self.model.encoder.config, "scale", 1.0)
+        return super().read(hidden) / getattr(self.model.encoder.config, "scale", 1.0)
 
     def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
         """By distance from the codes, too."""

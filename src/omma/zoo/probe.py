@@ -45,7 +45,7 @@ class Probe:
         """[pictures, T, C + 1] in float64, a one at the end."""
         batches = self.collator.collate([self.collator.prepare(sample) for sample in samples]).micro_batches
         states = [self.transcription.hidden_states(torch.from_numpy(batch["views"])) for batch in batches]
-        features = torch.cat([self.transcription.read(state[:-1][self.transcription.config.tap]) for state in states]).double()
+        features = torch.cat([self.transcription.read(state) for state in states]).double()
         return torch.cat([features, torch.ones_like(features[..., :1])], -1)
 
     def held(self, samples: list[Sample]) -> Tensor:

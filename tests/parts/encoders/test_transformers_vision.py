@@ -26,6 +26,14 @@ FOCAL = {
 }  # fmt: skip
 CLIP_GRID = {**CLIP, "model_type": "clip_grid_vision", "hidden_act": "gelu"}
 INTERN = {"model_type": "internvl_vision", "image_size": 32, "patch_size": 8, **FLAT}
+RESNET = {
+    "model_type": "resnet", "embedding_size": 8, "hidden_sizes": [8, 16, 24], "depths": [1, 1, 1], "layer_type": "basic",
+    "out_features": ["stage1", "stage2", "stage3"],
+}  # fmt: skip
+HYBRID = {
+    "model_type": "dpt", "is_hybrid": True, "backbone_config": RESNET, "backbone_featmap_shape": [1, 24, 2, 2], "image_size": 32,
+    "patch_size": 16, **FLAT,
+}  # fmt: skip
 CONVNEXT = {"model_type": "convnext", "num_stages": 3, "hidden_sizes": [8, 16, 32], "depths": [1, 1, 2]}
 
 
@@ -44,6 +52,8 @@ def encoder(architecture: dict[str, Any], **fields: Any) -> Any:
         (SIGLIP, {"cls": "none", "tap": "final"}, (4, 4)),
         (CLIP_GRID, {"cls": "none", "tap": -1}, (4, 4)),
         (INTERN, {"cls": "drop", "tap": -1}, (4, 4)),
+        (HYBRID, {"cls": "drop", "tap": -1}, (2, 2)),
+        (HYBRID, {"cls": "drop", "tap": "final"}, (2, 2)),
         (PVT, {"cls": "none", "tap": -1}, (2, 2)),
         (PVT, {"cls": "none", "tap": 1}, (4, 4)),
         (CONVNEXT, {"cls": "none", "tap": -1}, (2, 2)),
@@ -189,6 +199,18 @@ def test_views_of_other_sizes_have_their_positions_interpolated(model_type: str)
     assert built.grid((40, 24)) == (3, 5)
     pixels = torch.randn(1, 3, 32, 32)
     assert torch.equal(built(pixels)[0, -1], built.model(pixels, output_hidden_states=True).hidden_states[-2][0, -1])
+
+
+@torch.no_grad()
+def test_a_hybrid_of_convolutions_and_blocks_reads_views_of_other_sizes() -> None:
+    built = encoder(HYBRID)
+    torch.nn.init.normal_(built.model.embeddings.position_embeddings)
+    assert built(torch.randn(1, 3, 48, 64)).shape == (1, 12, 32)
+    assert built.grid((64, 48)) == (3, 4)
+    pixels = torch.randn(1, 3, 32, 32)
+    own = AutoModel.from_config(built.model.config).eval()
+    own.load_state_dict(built.model.state_dict())
+    assert torch.equal(built(pixels), own(pixels, output_hidden_states=True).hidden_states[-2][:, 1:])
 
 
 @torch.no_grad()

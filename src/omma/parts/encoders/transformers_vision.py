@@ -84,6 +84,8 @@ class TransformersEncoder(Encoder):
         able = "interpolate_pos_encoding" in inspect.signature(self.model.forward).parameters
         # In the model's own size, interpolated positions are the learned ones themselves.
         self.any_size = {"interpolate_pos_encoding": True} if able else {}
+        if not able:
+            _let_embeddings_interpolate(self.model)
         self._grids: dict[Size, Grid] = {}
         shapes = self.shapes_of(_own_size(settings)) if self.hierarchical else ()
         states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
@@ -176,6 +178,15 @@ def _extent(hidden: Tensor, size: Size) -> tuple[int, int, int]:
 def _rows(hidden: Tensor) -> Tensor:
     """[N, T, C] from itself or from a map [N, C, rows, columns]."""
     return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden
+
+
+def _let_embeddings_interpolate(model: nn.Module) -> None:
+    """Views of any size for models whose embeddings know how, and whose ``forward`` does not ask them to (DPT's hybrid)."""
+    embeddings = getattr(model, "embeddings", None)
+    if embeddings is not None and "interpolate_pos_encoding" in inspect.signature(embeddings.forward).parameters:
+        embeddings.register_forward_pre_hook(
+            lambda module, args, kwargs: (args, kwargs | {"interpolate_pos_encoding": True}), with_kwargs=True
+        )
 
 
 def _start_positions(model: nn.Module) -> None:
