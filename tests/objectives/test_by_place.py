@@ -33,7 +33,8 @@ CONVOLUTIONS = {
 def objective_of(model: Any = None, **config: Any) -> Any:
     torch.manual_seed(1)
     model = toy_model(projector=None, backbone=None) if model is None else model
-    return OBJECTIVES.parse({"type": "transcription", "tap": -1} | config, where="objective").build(model=model)
+    settings = {"type": "transcription", "tap": -1, "parts": (1, 4)} | config
+    return OBJECTIVES.parse(settings, where="objective").build(model=model)
 
 
 def page(*words: Box, boxes: tuple[Box, ...] = (), size: tuple[int, int] = (64, 64)) -> Sample:
@@ -101,12 +102,22 @@ def test_of_two_marks_in_one_part_the_upper_stays_and_then_the_left() -> None:
     assert held(objective, page(Box(3, 8, 7, 16, "7"), Box(1, 0, 6, 7, "9"))) == {(0, 0): "9"}
 
 
-def test_names_stand_in_the_patch_of_their_middle_as_far_as_there_is_room() -> None:
-    term = objective_of(names=3).term()
+def test_names_are_written_across_their_things() -> None:
+    objective = objective_of(parts=(1, 1))
+    assert held(objective, page(boxes=(Box(16, 0, 48, 16, "red 4 blue"),))) == {(0, 1): " red", (0, 2): "4", (0, 3): " blue"}
+    assert held(objective, page(boxes=(Box(34, 0, 42, 64, "red 4 blue"),))) == {(1, 2): " red", (2, 2): "4", (3, 2): " blue"}
+    # Hardly higher than wide.
+    assert held(objective, page(boxes=(Box(20, 20, 40, 44, "red 4"),))) == {(2, 1): " red", (2, 2): "4"}
+
+
+def test_names_end_with_the_picture_and_where_there_is_no_room_beside_others() -> None:
+    assert held(objective_of(), page(boxes=(Box(48, 0, 64, 16, "red 4"),))) == {(0, 3): " red"}
+    term = objective_of(names=1).term()
     (red, four) = (objective_of().tokenizer.convert_tokens_to_ids(name) for name in ("\u0120red", "4"))
-    found = term.held(page(boxes=(Box(16, 0, 32, 16, "red 4"), Box(20, 4, 28, 12, "Red 4"))))[0].reshape(4, 4, 7)
-    assert found[0, 1].tolist() == [term.nothing] * 4 + [red, four, red]
-    assert (found != term.nothing).sum() == 3
+    found = term.held(page(boxes=(Box(16, 2, 32, 18, "red 4"), Box(30, 0, 46, 16, "4"))))[0].reshape(4, 4, 5)
+    # The one further up comes first; print keeps slots of its own.
+    assert found[0, 1].tolist() == [term.nothing] * 4 + [red] and found[0, 2].tolist() == [term.nothing] * 4 + [four]
+    assert (found != term.nothing).sum() == 2
 
 
 def test_a_picture_that_is_no_square_is_padded_first() -> None:
@@ -118,7 +129,7 @@ def test_boxes_count_where_they_say_more_than_the_words() -> None:
     assert held(objective, page(boxes=(Box(0, 0, 16, 16, "red"),))) == {(0, 0): " red"}
     assert held(objective, page(Box(50, 50, 60, 60, "red,"), boxes=(Box(0, 0, 16, 16, "Red"),))).keys() == {(3, 3)}
     found = held(objective, page(Box(50, 50, 60, 60, "red"), boxes=(Box(0, 0, 16, 16, "red 4"),)))
-    assert found == {(3, 3): "red red", (0, 0): " red4"}
+    assert found == {(3, 3): "red red", (0, 0): " red", (0, 1): "4"}
 
 
 def test_words_are_spelled_and_those_that_the_vocabulary_has_are_told_as_a_whole_besides() -> None:

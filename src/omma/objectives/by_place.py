@@ -4,10 +4,11 @@ What stands where is known of generated pages, as it is to LocCa (arXiv 2403.195
 arXiv 1912.13318).
 
 A patch holds what is printed in it by parts, a mark each, and not one after the other: of a mark at a patch's border no one can
-tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of what is there stand in the patch of
-its middle, in slots of their own.
+tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of what is there stand in slots of
+their own, written across it like print, a token a patch: of several tokens in one patch a language model learns the sum, and has
+nothing to say about a red star that it was never told of (docs/log.md).
 
-Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of a name.
+Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of names.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from pydantic import Field, PositiveInt
 from torch import Tensor
 from torch.nn import functional as F
 
-from omma.data.sample import Sample
+from omma.data.sample import Box, Sample
 from omma.model.composition import Composition
 from omma.model.segments import IGNORE
 from omma.objectives.base import MicroBatch
@@ -36,10 +37,13 @@ from omma.parts.resolution.base import Resolution
 ASKED = 0.1
 """Share of the empty slots that are asked at all: most of a picture holds nothing, and takes most of the time."""
 
+UPRIGHT = 1.5
+"""How many times as high as wide a thing is whose name stands upright: bars beside each other leave no room to the right."""
+
 Mark = tuple[float, float, int]
 """What is printed where: x and y of its middle in pixels of the first picture, and its number."""
-Thing = tuple[float, float, list[int]]
-"""What has a name and is where: x and y of its middle, and the numbers of the name."""
+Thing = tuple[Box, list[int]]
+"""What has a name: its box in pixels of the first picture, and the numbers of the name."""
 
 
 @dataclass
@@ -83,12 +87,22 @@ class ByPlaceTerm(ABC):
         for x, y, mark in sorted(self.printed(sample), key=lambda mark: (mark[1], mark[0]), reverse=True):
             if part := cell(x, y, (rows * down, columns * across)):
                 held[0, part[0] // down, part[1] // across, part[0] % down * across + part[1] % across] = mark
-        for x, y, name in sorted(self.things(sample)):
-            if patch := cell(x, y, (rows, columns)):
-                free = np.flatnonzero(held[0][patch] == self.nothing)
-                free = free[free >= down * across][: len(name)]
-                held[0][patch][free] = name[: len(free)]
+        for box, name in sorted(self.things(sample), key=lambda thing: (thing[0].top, thing[0].left)):
+            (middle,) = np.mean(box.places(), axis=0, keepdims=True).tolist()
+            if patch := cell(*middle, (rows, columns)):
+                upright = box.bottom - box.top > UPRIGHT * (box.right - box.left)
+                self._write(held[0], patch, name, upright)
         return held.reshape(len(held), rows * columns, self.slots)
+
+    def _write(self, held_RCS: np.ndarray, middle: tuple[int, int], name: list[int], upright: bool) -> None:
+        """A name around a middle, downwards or to the right; what does not fit within the picture, or beside others, is left out."""
+        steps = np.arange(len(name)) - (len(name) - 1) // 2
+        first = self.parts[0] * self.parts[1]
+        for step, token in zip(steps.tolist(), name, strict=True):
+            row, column = middle[0] + step * upright, middle[1] + step * (not upright)
+            if 0 <= row < held_RCS.shape[0] and 0 <= column < held_RCS.shape[1]:
+                free = first + np.flatnonzero(held_RCS[row, column, first:] == self.nothing)[:1]
+                held_RCS[row, column, free] = token
 
     def tokens(self, sample: Sample) -> np.ndarray:
         """What is asked, [views, T, S]: every mark, a share of the empty slots, IGNORE elsewhere."""
@@ -105,7 +119,7 @@ class ByPlace(PictureTextObjective):
     """Every feature of one hidden state says by itself, slot by slot, what its patch holds."""
 
     class Config(PartConfig):
-        parts: tuple[PositiveInt, PositiveInt] = (1, 4)
+        parts: tuple[PositiveInt, PositiveInt] = (1, 2)
         """Rows and columns of parts of a patch, one mark each."""
         tap: int = -2
         """Which hidden state of the encoder is read."""

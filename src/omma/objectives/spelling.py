@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pydantic import PositiveInt
 from torch import Tensor, nn
 
 from omma.data.sample import Sample
@@ -34,8 +33,7 @@ class SpellingTerm(ByPlaceTerm):
 @OBJECTIVES.register("spelling")
 class Spelling(ByPlace):
     class Config(ByPlace.Config):
-        parts: tuple[PositiveInt, PositiveInt] = (1, 2)
-        """Rows and columns of parts of a patch, one character each."""
+        pass
 
     nothing_number = len(CHARACTERS)
 

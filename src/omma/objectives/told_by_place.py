@@ -63,12 +63,12 @@ class ToldByPlace(LanguageModeling):
     """Trains a language model alone."""
 
     class Config(LanguageModeling.Config):
-        rows: int = Field(default=8, ge=1)
+        rows: int = Field(default=16, ge=1)
         """Of places, and as many columns."""
-        parts: tuple[PositiveInt, PositiveInt] = (1, 4)
+        parts: tuple[PositiveInt, PositiveInt] = (1, 2)
         """Rows and columns of parts of a place, one printed character each."""
-        names: int = Field(default=4, ge=0)
-        """Tokens of whole words and of names of things whose middle is in a place."""
+        names: int = Field(default=2, ge=0)
+        """Tokens of whole words and of names of things, in a place."""
         unread: float = Field(default=0.3, ge=0, lt=1)
         """Share of the printed words that are not told as a whole: they are to be read letter by letter, too."""
 

@@ -4,7 +4,7 @@ A captioner that grows up with an encoder learns to find its way through the fea
 does not (docs/log.md). So every feature says by itself, through one linear map, what its patch holds, as the code of a place
 does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
 all of them: whether a word is one that the vocabulary has, its letters do not know. A word that it has is told once more as a
-whole, at its middle, like the names of things.
+whole, around its middle, like the names of things.
 
 What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot. The
 comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the code
@@ -61,7 +61,7 @@ class TranscriptionTerm(ByPlaceTerm):
         rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
         words = [word for word in sample.words if self._whole(word) and rng.random() >= self.unread]
         named = [*words, *beyond_print(sample.words, sample.boxes)]
-        return [(*np.mean(box.places(), axis=0).tolist(), self._tokens(box)) for box in named if box.label]
+        return [(box, self._tokens(box)) for box in named if box.label]
 
     def _whole(self, word: Box) -> bool:
         """Whether a word of several characters is a single token."""
@@ -80,8 +80,8 @@ class Transcription(ByPlace):
     class Config(ByPlace.Config):
         reader: str = "zoo:lm-small"
         """The language model whose vocabulary and embeddings are aimed at; it is only looked up."""
-        names: int = Field(default=4, ge=0)
-        """Tokens of whole words and of names of things whose middle is in a patch."""
+        names: int = Field(default=2, ge=0)
+        """Tokens of whole words and of names of things, in a patch."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)

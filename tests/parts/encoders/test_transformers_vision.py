@@ -213,6 +213,25 @@ def test_a_hybrid_of_convolutions_and_blocks_reads_views_of_other_sizes() -> Non
     assert torch.equal(built(pixels), own(pixels, output_hidden_states=True).hidden_states[-2][:, 1:])
 
 
+@pytest.mark.parametrize(("architecture", "leading"), [(SIGLIP, 0), (HYBRID, 1)])
+def test_positions_start_as_waves_that_tell_places_apart(architecture: dict[str, Any], leading: int) -> None:
+    own, built = encoder(architecture), encoder(architecture, positions="sincos2d")
+    (name,) = [name for name, _ in built.named_parameters() if "position_embedding" in name]
+    table = built.get_parameter(name).detach().reshape(-1, 32)
+    assert torch.equal(table[:leading], own.get_parameter(name).detach().reshape(-1, 32)[:leading])
+    grid = table[leading:]
+    torch.testing.assert_close(grid.square().sum(1), torch.full((len(grid),), 16.0))
+    assert (torch.cdist(grid, grid) + 9 * torch.eye(len(grid))).min() > 0.5
+    side = built.grid((32, 32))[0]
+    columns, rows = grid.reshape(side, side, 32)[..., :16], grid.reshape(side, side, 32)[..., 16:]
+    assert torch.equal(columns[:1].expand_as(columns), columns) and torch.equal(rows[:, :1].expand_as(rows), rows)
+
+
+def test_positions_of_a_width_that_waves_do_not_fill() -> None:
+    with pytest.raises(BadInput, match=r"a square grid of positions .* found .*position_embedding\.weight of shape \(9, 30\)"):
+        encoder({**SIGLIP, "image_size": 24, "hidden_size": 30}, positions="sincos2d")
+
+
 @torch.no_grad()
 def test_registers_are_dropped_with_the_cls_feature() -> None:
     built = encoder({"model_type": "dinov2_with_registers", "image_size": 32, "patch_size": 8, **FLAT}, cls="drop")

@@ -196,21 +196,20 @@ def _start_positions(model: nn.Module) -> None:
     things are. The slowest wave takes the whole side of the grid, so that all of them tell places apart.
     """
     name, table = next(
-        (name, module)
-        for name, module in model.named_modules()
-        if name.endswith("position_embedding") and isinstance(module, nn.Embedding)
+        (name, parameter.data.flatten(0, -2))
+        for name, parameter in model.named_parameters()
+        if name.removesuffix(".weight").endswith(("position_embedding", "position_embeddings"))
     )
-    patches, width = table.weight.shape
-    side = math.isqrt(patches)
-    if side * side != patches or width % 4:
+    side, width = math.isqrt(len(table)), table.shape[1]
+    first = len(table) - side * side  # the CLS feature has a position, too
+    if first > 1 or width % 4:
         raise BadInput(
             "model.encoder.positions",
             expected="a square grid of positions and a width that four divides for sincos2d",
-            found=f"{name} of shape {tuple(table.weight.shape)}",
+            found=f"{name} of shape {tuple(table.shape)}",
             remedy='use "own"',
         )
     frequency = torch.logspace(math.log10(math.pi / side), 0, width // 4)
     waves = torch.arange(side)[:, None] * frequency
     rows, columns = waves.repeat_interleave(side, 0), waves.repeat(side, 1)
-    with torch.no_grad():
-        table.weight.copy_(torch.cat([columns.sin(), columns.cos(), rows.sin(), rows.cos()], dim=1))
+    table[first:] = torch.cat([columns.sin(), columns.cos(), rows.sin(), rows.cos()], dim=1)
