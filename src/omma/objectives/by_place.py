@@ -95,7 +95,7 @@ class ByPlaceTerm(ABC):
         return held.reshape(len(held), rows * columns, self.slots)
 
     def _write(self, held_RCS: np.ndarray, middle: tuple[int, int], name: list[int], upright: bool) -> None:
-        """A name around a middle, downwards or to the right. What leaves the picture, or has no room beside others, is left out."""
+        """A name around a middle, downwards or to the right. What has no room, in the picture or beside others, is left out."""
         steps = np.arange(len(name)) - (len(name) - 1) // 2
         first = self.parts[0] * self.parts[1]
         for step, token in zip(steps.tolist(), name, strict=True):
