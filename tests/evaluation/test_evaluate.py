@@ -48,16 +48,17 @@ def test_every_applicable_prompt_is_asked_once_and_progress_counts_them(items: l
     assert (found["sighted"]["toys/fresh/0/0"].text or "").strip(" .").lower() == items[0].answer
 
 
-def test_batches_are_alike_in_pictures_sorted_by_length_and_independent_of_the_order(items: list[Item]) -> None:
+def test_batches_are_alike_in_pictures_which_stand_together_and_independent_of_the_order(items: list[Item]) -> None:
     model, backwards = Keen(items), Keen(items)
     assert evaluate(model, items, batch_size=5) == evaluate(backwards, items[::-1], batch_size=5)
     assert seen(model) == seen(backwards)
-    lengths = []
+    asked = []
     for batch in model.batches:
         assert len({len(prompt.images) for prompt in batch}) == 1
         assert len(batch) <= 5
-        lengths += [(len(prompt.images), len(prompt.turns[-1].text)) for prompt in batch]
-    assert lengths == sorted(lengths, reverse=True)
+        asked += [([image.key for image in prompt.images], -len(prompt.turns[-1].text)) for prompt in batch]
+    assert asked == sorted(asked, key=lambda one: (-len(one[0]), *one))
+    assert len({len(keys) for keys, _ in asked}) > 1 and len({tuple(keys) for keys, _ in asked}) < len(asked)
 
 
 @pytest.mark.parametrize("batches", [1, 3, 9])

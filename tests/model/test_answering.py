@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,6 +17,7 @@ from omma.evaluation import playground_items, prompts
 from omma.model import answering
 from omma.model.answering import ModelAnswerer, _cleaned
 from omma.model.processing import processor_of
+from omma.model.shared_prefix import SharedPrefix
 from toy_training import toy_model
 
 
@@ -82,6 +84,47 @@ def test_a_reply_that_ends_by_itself_is_told_from_one_that_is_cut_off(questions:
     assert ended.finish == "stop"
     assert ended.tokens is not None and ended.tokens <= 3
     assert ended.log_probabilities is not None and len(ended.log_probabilities) == ended.tokens
+
+
+def test_what_questions_share_is_read_once(
+    answerer: ModelAnswerer, questions: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And makes no difference. Six questions about two pictures."""
+    asked = [question for question in questions if len(question.images) == 1]
+    assert len(asked) == 6 and len({question.images[0].key for question in asked}) == 2
+    read: list[int] = []
+    forward = type(answerer.model.language_model).forward
+    monkeypatch.setattr(
+        type(answerer.model.language_model),
+        "forward",
+        lambda self, *a, **k: read.append(k["inputs_embeds"].shape[0] * k["inputs_embeds"].shape[1]) or forward(self, *a, **k),
+    )
+    together = answerer.answer(asked)
+    shared = sum(read)
+    read.clear()
+    monkeypatch.setattr(answering.SharedPrefix, "of", lambda *a: None)
+    apart = answerer.answer(asked)
+    assert [one.text for one in together] == [one.text for one in apart]
+    for one, other in zip(together, apart, strict=True):
+        assert one.log_probabilities == pytest.approx(other.log_probabilities, abs=1e-4)
+        assert one.prompt_tokens == other.prompt_tokens
+    beginning = int(np.flatnonzero(answerer._prompt(asked[0].turns).ids == answerer.model.config.image_token_id)[-1]) + 1
+    assert sum(read) - shared == 4 * beginning
+
+
+def test_beginnings_of_other_pictures_or_lengths_are_not_shared(answerer: ModelAnswerer, questions: list[Sample]) -> None:
+    prompts = [answerer._prompt(question.turns) for question in questions]
+
+    def of(chosen: list[Any]) -> Any:
+        keys = [tuple(image.key for image in prompt.images) for prompt in chosen]
+        return SharedPrefix.of(answerer.model, [prompt.ids for prompt in chosen], keys)
+
+    one, three, none = ([prompt for prompt in prompts if len(prompt.images) == number] for number in (1, 3, 0))
+    assert of(none) is None and of(prompts) is None and of([*one, *three]) is None
+    assert of([one[0], one[3]]) is None, "no picture twice"
+    shared = of([one[3], one[0], one[4]])
+    assert (shared.first, shared.which) == ([0, 1], [0, 1, 0])
+    assert of(three) is not None
 
 
 def test_no_questions_no_answers(answerer: ModelAnswerer) -> None:

@@ -47,8 +47,8 @@ def evaluate(
 ) -> Predictions:
     """Every item's reply under every condition that applies to it.
 
-    Prompts are sorted by number of pictures and length (longest first: what does not fit in memory fails at once), and a
-    batch never mixes numbers of pictures. The batches depend on nothing but the set of items and ``batch_size``: not on
+    Prompts are sorted by number of pictures (most first: what does not fit in memory fails at once), then picture by picture,
+    which need to be read only once then, and by length; a batch never mixes numbers of pictures. The batches depend on nothing but the set of items and ``batch_size``: not on
     the order of ``items``, and not on where an earlier run stopped.
 
     Args:
@@ -103,9 +103,10 @@ def evaluate(
 def _batches(work: Mapping[str, Mapping[str, Sample]], batch_size: int) -> Iterator[list[tuple[str, Sample]]]:
     jobs = [(name, sample) for name, samples in work.items() for sample in samples.values()]
 
-    def cost(job: tuple[str, Sample]) -> tuple[int, int, str, str]:
+    def cost(job: tuple[str, Sample]) -> tuple[int, list[str], int, str, str]:
         condition, sample = job
-        return -len(sample.images), -sum(len(turn.text) for turn in sample.turns), condition, sample.id
+        keys = [image.key for image in sample.images]
+        return -len(keys), keys, -sum(len(turn.text) for turn in sample.turns), condition, sample.id
 
     batch: list[tuple[str, Sample]] = []
     for job in sorted(jobs, key=cost):

@@ -24,6 +24,7 @@ from omma.model.loading import load_model
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.output import Output
 from omma.model.processing import OmmaProcessor
+from omma.model.shared_prefix import SharedPrefix
 from omma.model.templates import template_named
 
 VECTOR_BYTES = 512 * 2**20
@@ -39,8 +40,8 @@ class _Prompt:
 class ModelAnswerer:
     """Answers questions about pictures (an `omma.evaluation.Answerer`), all at once or as a stream.
 
-    A picture goes through the encoder once, however many questions are asked about it. Each is encoded alone, so its
-    features do not depend on the company in which it was shown.
+    A picture goes through the encoder once, however many questions are asked about it, and through the language model once for
+    those that are asked together. Each is encoded alone, so its features do not depend on the company in which it was shown.
 
     Args:
         model, processor: as `omma.model.loading.load_model` gives them, or any of these classes.
@@ -144,7 +145,7 @@ class ModelAnswerer:
         return _Prompt(ids, images)
 
     def _generate(self, prompts: Sequence[_Prompt]) -> list[Output]:
-        inputs = self._inputs(prompts)
+        inputs = self._shared_inputs(prompts) or self._inputs(prompts)
         chances = GreedyChances()
         replies = self._run(inputs, logits_processor=LogitsProcessorList([chances]))[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
@@ -164,11 +165,8 @@ class ModelAnswerer:
             )
         return outputs
 
-    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Tensor]:
-        length = max(len(prompt.ids) for prompt in prompts)
-        padding = self._padding_id
-        ids = np.stack([np.pad(p.ids, (length - len(p.ids), 0), constant_values=padding) for p in prompts])
-        mask = np.stack([np.arange(length) >= length - len(p.ids) for p in prompts]).astype(np.int64)
+    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Any]:
+        ids, mask = self._padded([prompt.ids for prompt in prompts])
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         images = [image for prompt in prompts for image in prompt.images]
         if images:
@@ -176,7 +174,36 @@ class ModelAnswerer:
         return {name: tensor.to(self.model.device) for name, tensor in inputs.items()}
 
     @torch.inference_mode()
-    def _run(self, inputs: dict[str, Tensor], **settings: Any) -> Tensor:
+    def _shared_inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Any] | None:
+        """As `_inputs`, with the beginnings that prompts share read already; None where that does not pay."""
+        every = [prompt.ids for prompt in prompts]
+        shared = SharedPrefix.of(self.model, every, [tuple(image.key for image in prompt.images) for prompt in prompts])
+        if shared is None:
+            return None
+        cache = shared.read(
+            self.model, every, lambda number: torch.cat([self._vectors_of(image) for image in prompts[number].images])
+        )
+        if cache is None:
+            return None
+        # Padding stands between what is read already and what is not.
+        ids, mask = self._padded([row[shared.length :] for row in every])
+        ids = np.concatenate([np.stack([row[: shared.length] for row in every]), ids], axis=1)
+        mask = np.pad(mask, ((0, 0), (shared.length, 0)), constant_values=1)
+        device = self.model.device
+        return {
+            "input_ids": torch.from_numpy(ids).to(device),
+            "attention_mask": torch.from_numpy(mask).to(device),
+            "past_key_values": cache,
+        }
+
+    def _padded(self, rows: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+        """Rows filled up on the left, and where they are not padding."""
+        length = max(map(len, rows))
+        ids = np.stack([np.pad(row, (length - len(row), 0), constant_values=self._padding_id) for row in rows])
+        return ids, np.stack([np.arange(length) >= length - len(row) for row in rows]).astype(np.int64)
+
+    @torch.inference_mode()
+    def _run(self, inputs: dict[str, Any], **settings: Any) -> Tensor:
         if self._stop_text:
             settings |= {"stop_strings": [self._stop_text], "tokenizer": self.processor.tokenizer}
         return self.model.generate(
