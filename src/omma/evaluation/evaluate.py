@@ -48,8 +48,8 @@ def evaluate(
     """Every item's reply under every condition that applies to it.
 
     Prompts are sorted by number of pictures (most first: what does not fit in memory fails at once), then picture by picture,
-    which need to be read only once then, and by length; a batch never mixes numbers of pictures. The batches depend on nothing but the set of items and ``batch_size``: not on
-    the order of ``items``, and not on where an earlier run stopped.
+    which need to be read only once then, and by length; a batch never mixes numbers of pictures. The batches depend on nothing
+    but the set of items and ``batch_size``: not on the order of ``items``, and not on where an earlier run stopped.
 
     Args:
         variants: so many items of each world and split are asked in other words and about slightly changed pictures, too.
