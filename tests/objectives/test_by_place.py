@@ -132,6 +132,15 @@ def test_boxes_count_where_they_say_more_than_the_words() -> None:
     assert found == {(3, 3): "red red", (0, 0): " red", (0, 1): "4"}
 
 
+def test_what_print_is_for_is_not_told() -> None:
+    """A box with a name of its own in which nothing is but print; a bar with a number on it is a bar."""
+    objective = objective_of(parts=(1, 1))
+    words = (Box(0, 0, 16, 16, "4"), Box(20, 0, 32, 16, "5"))
+    assert held(objective, page(*words, boxes=(Box(0, 0, 32, 16, "red"),))) == {(0, 0): "4", (0, 1): "5"}
+    assert held(objective, page(*words, boxes=(Box(0, 0, 32, 64, "red"),))) == {(0, 0): "4", (0, 1): "5", (2, 1): " red"}
+    assert held(objective, page(*words, boxes=(Box(32, 0, 64, 16, "red"),))) == {(0, 0): "4", (0, 1): "5", (0, 3): " red"}
+
+
 def test_words_are_spelled_and_those_that_the_vocabulary_has_are_told_as_a_whole_besides() -> None:
     objective = objective_of()
     whole, name = page(Box(0, 16, 48, 32, "Green")), page(Box(0, 16, 48, 32, "Grxen"))

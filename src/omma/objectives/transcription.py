@@ -4,7 +4,7 @@ A captioner that grows up with an encoder learns to find its way through the fea
 does not (docs/log.md). So every feature says by itself, through one linear map, what its patch holds, as the code of a place
 does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
 all of them: whether a word is one that the vocabulary has, its letters do not know. A word that it has is told once more as a
-whole, around its middle, like the names of things.
+whole, around its middle, like the names of things; what print is for (the shop, the total) is left to its reader.
 
 What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot. The
 comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the code
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,6 +32,9 @@ from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing
 from omma.objectives.place_code import PlaceCode
 from omma.parts.weights import locate
+
+WRITTEN = 0.4
+"""Share of a box that its printed words fill if there is nothing else in it."""
 
 
 @dataclass
@@ -60,7 +64,7 @@ class TranscriptionTerm(ByPlaceTerm):
     def things(self, sample: Sample) -> list[Thing]:
         rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
         words = [word for word in sample.words if self._whole(word) and rng.random() >= self.unread]
-        named = [*words, *beyond_print(sample.words, sample.boxes)]
+        named = [*words, *(box for box in beyond_print(sample.words, sample.boxes) if not _is_written(box, sample.words))]
         return [(box, self._tokens(box)) for box in named if box.label]
 
     def _whole(self, word: Box) -> bool:
@@ -73,6 +77,17 @@ class TranscriptionTerm(ByPlaceTerm):
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         return [token for token, (start, end) in pairs if text[start:end].strip()]
+
+
+def _is_written(box: Box, words: Sequence[Box]) -> bool:
+    """Whether nothing is in a box but what is printed in it: its label then says what that is for, which no patch shows."""
+    inside = [word for word in words if box.left <= (word.left + word.right) / 2 <= box.right]
+    inside = [word for word in inside if box.top <= (word.top + word.bottom) / 2 <= box.bottom]
+    return sum(map(_area, inside)) > WRITTEN * _area(box)
+
+
+def _area(box: Box) -> float:
+    return (box.right - box.left) * (box.bottom - box.top)
 
 
 @OBJECTIVES.register("transcription")
