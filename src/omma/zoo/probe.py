@@ -76,7 +76,7 @@ class Probe:
 
 
 def main(directory: Path, fitted: int = 200, asked: int = 60) -> None:
-    settings = {"type": "transformers", "weights": str(directory.resolve()), "tap": -1, "cls": "none", "normalization": "half"}
+    settings = {"type": "transformers", "weights": str(directory.resolve()), "tap": -1, "cls": "drop", "normalization": "half"}
     encoder = ENCODERS.parse(settings, where="encoder").build(load_weights=True).eval()
     resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="resolution").build()
     model = Composition(encoder=encoder, resolution=resolution)
