@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -92,23 +93,52 @@ def test_all_kinds_of_towers_and_language_models_are_shown(command, name: str) -
         assert "activations" in shown.stdout
 
 
-def test_a_tower_of_stages_keeps_what_its_modules_put_out() -> None:
-    recipe = load_recipe("encoder-small", "debug")
+STAGES = """
+name: stages
+about: An encoder of stages.
+model:
+  resolution: {type: pad-square, size: 32}
+  encoder: {type: transformers, cls: none, tap: -1, architecture: {model_type: resnet, embedding_size: 8,
+            hidden_sizes: [8, 16, 32], depths: [1, 1, 1], layer_type: basic}}
+stages:
+  spelling:
+    objective: {type: spelling, tap: -2}
+    data: [{source: {type: playground, world: reading, task: describe}}]
+    learn: [{pattern: "encoder.*", rate: 3.0e-3}, {pattern: "objective.*", rate: 3.0e-3}]
+    batch: 8
+    steps: 3
+sizes:
+  debug: {}
+"""
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> str:
+    path = tmp_path / "stages.yaml"
+    path.write_text(STAGES)
+    return str(path)
+
+
+def test_a_tower_of_stages_keeps_what_its_modules_put_out(stages: str) -> None:
+    recipe = load_recipe(stages, "debug")
     kept = training_memory("spelling", recipe.stages["spelling"], skeleton(recipe.model), 1).terms["activations"]
     assert kept > 0
     # Blocks twice as wide put out twice as much, whatever the picture's size.
     wider = load_recipe(
-        "encoder-small", "debug",
-        ["model.encoder.architecture.embedding_size=16", "model.encoder.architecture.hidden_sizes=[16, 32, 64]"],
-    )  # fmt: skip
+        stages, "debug", ["model.encoder.architecture.embedding_size=16", "model.encoder.architecture.hidden_sizes=[16, 32, 64]"]
+    )
     parts = skeleton(wider.model)
     assert training_memory("spelling", wider.stages["spelling"], parts, 1).terms["activations"] == pytest.approx(2 * kept, rel=0.01)
     assert training_memory("spelling", wider.stages["spelling"], parts, 4).terms["activations"] == pytest.approx(8 * kept, rel=0.01)
 
 
+def test_a_tower_of_stages_is_told_in_a_few_words(command, stages: str) -> None:
+    shown = " ".join(command("show", stages, "--size", "debug").stdout.split())
+    assert "resnet, stages of width 8, 16, 32, read at hidden state -1" in shown
+
+
 @pytest.mark.parametrize(
-    ("recipe", "words"),
-    [("encoder-small", "resnet, stages of width 8, 16, 32, read at hidden state -1"), ("prismatic-dual", "layers of width 32, read")],
+    ("recipe", "words"), [("encoder-small", "dpt, 1 layers of width 32, read"), ("prismatic-dual", "layers of width 32, read")]
 )
 def test_towers_are_told_in_a_few_words(command, recipe: str, words: str) -> None:
     shown = " ".join(command("show", recipe, "--size", "debug").stdout.split())

@@ -78,7 +78,7 @@ def test_systems_are_recipes_at_their_published_size() -> None:
     assert sum(not system.published for system in SYSTEMS) == 1
 
 
-@pytest.mark.parametrize(("size", "tokens"), [("debug", 16), ("small", 64), ("paper", 576)])
+@pytest.mark.parametrize(("size", "tokens"), [("debug", 16), ("small", 256), ("paper", 576)])
 def test_every_size_is_drawn(command: Any, picture: Path, tmp_path: Path, size: str, tokens: int) -> None:
     path = tmp_path / "new" / "page.html"
     done = command("show", "llava-1.5", "--size", size, "--image", picture, "--out", path)

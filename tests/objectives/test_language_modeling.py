@@ -197,7 +197,7 @@ def test_a_sample_that_teaches_nothing_is_bad() -> None:
 
 def test_speed_counts_no_padding() -> None:
     objective = objective_of(toy_model())
-    step = step_of(objective, samples(3, turns=1))
+    step = step_of(objective, samples(3, turns=2))
     assert step.tokens == sum(int((batch["document"] >= 0).sum()) for batch in step.micro_batches)
     assert (step.samples, step.images) == (3, 3)
     assert replace(step, bad=[]).tokens < sum(batch["input_ids"].size for batch in step.micro_batches)
