@@ -88,8 +88,8 @@ class ByPlaceTerm(ABC):
             if part := cell(x, y, (rows * down, columns * across)):
                 held[0, part[0] // down, part[1] // across, part[0] % down * across + part[1] % across] = mark
         for box, name in sorted(self.things(sample), key=lambda thing: (thing[0].top, thing[0].left)):
-            (middle,) = np.mean(box.places(), axis=0, keepdims=True).tolist()
-            if patch := cell(*middle, (rows, columns)):
+            x, y = np.mean(box.places(), axis=0).tolist()
+            if patch := cell(x, y, (rows, columns)):
                 upright = box.bottom - box.top > UPRIGHT * (box.right - box.left)
                 self._write(held[0], patch, name, upright)
         return held.reshape(len(held), rows * columns, self.slots)
