@@ -165,7 +165,7 @@ class ModelAnswerer:
             )
         return outputs
 
-    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Any]:
+    def _inputs(self, prompts: Sequence[_Prompt]) -> dict[str, Tensor]:
         ids, mask = self._padded([prompt.ids for prompt in prompts])
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
         images = [image for prompt in prompts for image in prompt.images]

@@ -5,8 +5,8 @@ arXiv 1912.13318).
 
 A patch holds what is printed in it by parts, a mark each, and not one after the other: of a mark at a patch's border no one can
 tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of what is there stand in slots of
-their own, written across it like print, a token a patch: of several tokens in one patch a language model learns the sum, and has
-nothing to say about a red star that it was never told of (docs/log.md).
+their own, written across it like print, a token a patch: of sums of several tokens in one patch a language model had learned
+which occur, and answered less often about pairs that it was never told of (docs/log.md).
 
 Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of names.
 """
