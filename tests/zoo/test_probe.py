@@ -21,7 +21,7 @@ def probe() -> Probe:
     return Probe(OBJECTIVES.parse({"type": "transcription", "tap": -1}, where="objective").build(model=model))
 
 
-PAGES = samples(6, world="documents", task="describe")
+PAGES = [*samples(4, world="documents", task="describe"), *samples(2, world="charts", task="describe")]
 
 
 def test_features_have_a_one_at_the_end(probe: Probe) -> None:
@@ -31,7 +31,7 @@ def test_features_have_a_one_at_the_end(probe: Probe) -> None:
 
 def test_codes_tell_everything(probe: Probe, monkeypatch: Any) -> None:
     def perfect(pages: list[Sample]) -> Tensor:
-        codes = torch.stack([probe.transcription.code(held, probe.transcription.table) for held in probe.held(pages)])
+        codes = probe.transcription.code(probe.held(pages), probe.transcription.table)
         return torch.cat([codes, torch.ones_like(codes[..., :1])], -1).double()
 
     monkeypatch.setattr(probe, "features", perfect)

@@ -6,10 +6,15 @@ say where (as vectors are bound in holographic representations, Kanerva 2009). W
 and is taken away first. The turns are the same everywhere and learned by no one, so that an encoder and a language model that
 have never met speak of places alike.
 
-Shapes: T places, S slots of a place, H numbers of an embedding.
+Where a place is in the picture is part of its code, too: cosines along both axes, in directions that are fixed like the turns.
+A language model counts places in one row after the other, and what stands above what does not follow from that easily.
+
+Shapes: N pictures, T places of one (R rows of C), S slots of a place, H numbers of an embedding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -22,16 +27,23 @@ STAYING = 0.25
 are not to look like one here."""
 
 
+WAVES = 8
+"""Cosines along an axis, from half a wave over the picture to four."""
+WHERE = 0.5
+"""How long what says where a place is is, on average, next to an embedding."""
+
+
 class PlaceCode(nn.Module):
-    """Codes of places with that many slots, in embeddings of that width."""
+    """Codes of the places of a grid (rows and columns), with that many slots, in embeddings of that width."""
 
     order: Tensor
     back: Tensor
     signs: Tensor
     weights: Tensor
     blank: Tensor
+    where: Tensor
 
-    def __init__(self, slots: int, width: int) -> None:
+    def __init__(self, slots: int, width: int, grid: Sequence[int]) -> None:
         super().__init__()
         # numpy's generators promise the same numbers everywhere; torch's do not.
         rng = np.random.default_rng(SEED)
@@ -47,6 +59,7 @@ class PlaceCode(nn.Module):
         weights[moved] = 2 * (1 - STAYING)
         self.register_buffer("weights", torch.from_numpy(weights).float(), persistent=False)
         self.register_buffer("blank", torch.from_numpy(rng.permutation(np.resize([1.0, -1.0], width))).float(), persistent=False)
+        self.register_buffer("where", torch.from_numpy(_where(rng, width, grid)).float(), persistent=False)
 
     def turn(self, slot: int, vectors_NH: Tensor) -> Tensor:
         return vectors_NH[:, self.order[slot]] * self.signs[slot].to(vectors_NH)
@@ -56,17 +69,32 @@ class PlaceCode(nn.Module):
         turned_back = (codes_NH * self.signs[slot].to(codes_NH))[:, self.back[slot]]
         return F.linear(turned_back * self.weights.to(codes_NH), table_WH.to(codes_NH))
 
-    def forward(self, held_TS: Tensor, table: Tensor) -> Tensor:
-        """[T, H] of the rows of ``table`` that are held, their mean taken away; other numbers hold nothing.
+    def forward(self, held_NTS: Tensor, table: Tensor) -> Tensor:
+        """[N, T, H] of the rows of ``table`` that are held, their mean taken away; other numbers hold nothing.
 
-        A place that holds nothing at all is ``blank``, as long as a row is on average: gradients behind a norm of nothing have no
-        bounds.
+        A place that holds nothing at all is ``blank``, as long as a row is on average.
         """
         table = table - table.mean(0)
-        there = (held_TS >= 0) & (held_TS < len(table))
-        codes = table.new_zeros(len(held_TS), table.shape[1])
-        for slot in range(held_TS.shape[1]):
+        held = held_NTS.flatten(0, 1)
+        there = (held >= 0) & (held < len(table))
+        codes = table.new_zeros(len(held), table.shape[1])
+        for slot in range(held.shape[1]):
             places = there[:, slot].nonzero()[:, 0]
-            codes = codes.index_add(0, places, self.turn(slot, F.embedding(held_TS[places, slot], table)))
-        length = table.detach().norm(dim=-1).mean() / len(self.blank) ** 0.5
-        return torch.where(there.any(-1, keepdim=True), codes, self.blank.to(codes) * length)
+            codes = codes.index_add(0, places, self.turn(slot, F.embedding(held[places, slot], table)))
+        length = table.detach().norm(dim=-1).mean()
+        blank = self.blank.to(codes) * length / len(self.blank) ** 0.5
+        codes = torch.where(there.any(-1, keepdim=True), codes, blank)
+        return codes.view(*held_NTS.shape[:2], codes.shape[1]) + self.where.to(codes) * (WHERE * length)
+
+
+def _where(rng: np.random.Generator, width: int, grid: Sequence[int]) -> np.ndarray:
+    """[T, H], as long as 1 on average; slow waves are longer than fast ones, and as many as there are directions for."""
+    waves = min(WAVES, width // 2)
+    lengths = 1 / np.sqrt(np.arange(1, waves + 1))
+    rows, columns = (
+        np.cos(np.pi * np.arange(1, waves + 1) * (np.arange(cells)[:, None] + 0.5) / cells) * lengths for cells in grid
+    )
+    directions = np.linalg.qr(rng.standard_normal((width, width)))[0][: 2 * waves]
+    found = (rows @ directions[:waves])[:, None] + (columns @ directions[waves:])[None]
+    found = found.reshape(-1, width)
+    return found / np.linalg.norm(found, axis=1).mean()

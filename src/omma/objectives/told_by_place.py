@@ -68,9 +68,7 @@ class ToldByPlace(LanguageModeling):
         parts: tuple[PositiveInt, PositiveInt] = (1, 2)
         """Rows and columns of parts of a place, one printed character each."""
         names: int = Field(default=2, ge=0)
-        """Tokens of whole words and of names of things, in a place."""
-        unread: float = Field(default=0.3, ge=0, lt=1)
-        """Share of the printed words that are not told as a whole: they are to be read letter by letter, too."""
+        """Tokens of names of things, in a place."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -82,7 +80,7 @@ class ToldByPlace(LanguageModeling):
                 remedy="use language-modeling for models that see",
             )
         self.resolution = RESOLUTIONS.parse({"type": "pad-square", "size": SIDE}, where="objective").build()
-        self.code = PlaceCode(self._term().slots, self._table.shape[1])
+        self.code = PlaceCode(self._term().slots, self._table.shape[1], (config.rows, config.rows))
 
     @property
     def image_token_id(self) -> int:
@@ -106,7 +104,7 @@ class ToldByPlace(LanguageModeling):
         config, tokenizer = self.config, self.model.tokenizer
         assert tokenizer is not None
         return TranscriptionTerm(
-            self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer, config.unread
+            self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer
         )
 
     @property
@@ -121,6 +119,8 @@ class ToldByPlace(LanguageModeling):
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         is_place = batch["input_ids"] == self.image_token_id
         embedded = nn.functional.embedding(batch["input_ids"].masked_fill(is_place, 0), self._table)
+        held, count = batch["held"], self.config.rows**2
+        codes = self.code(held.view(len(held) // count, count, held.shape[1]), self._table)
         # With what all words have in common, as any embedding has it.
-        places = self.code(batch["held"], self._table) + self._table.mean(0)
+        places = codes.flatten(0, 1) + self._table.mean(0)
         return embedded.masked_scatter(is_place[..., None], places.to(embedded.dtype))

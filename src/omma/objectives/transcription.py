@@ -3,8 +3,8 @@
 A captioner that grows up with an encoder learns to find its way through the features, and a language model that comes later
 does not (docs/log.md). So every feature says by itself, through one linear map, what its patch holds, as the code of a place
 does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
-all of them: whether a word is one that the vocabulary has, its letters do not know. A word that it has is told once more as a
-whole, around its middle, like the names of things; what print is for (the shop, the total) is left to its reader.
+and things have names; what is printed elsewhere in the picture is left out of these, and what print is for (the shop, the
+total) is left to its reader.
 
 What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot. The
 comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the code
@@ -14,12 +14,10 @@ comparison with the vocabulary alone, through a map for each slot, left features
 from __future__ import annotations
 
 import math
-import zlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -39,41 +37,44 @@ WRITTEN = 0.4
 
 @dataclass
 class TranscriptionTerm(ByPlaceTerm):
-    """The workers' half.
-
-    Attributes:
-        unread: share of the printed words that are not told as a whole, though the vocabulary has them.
-    """
+    """The workers' half."""
 
     tokenizer: PreTrainedTokenizerBase
-    unread: float = 0.0
 
     @cached_property
     def vocabulary(self) -> dict[str, int]:
         return self.tokenizer.get_vocab()
 
+    @cached_property
+    def space(self) -> str:
+        """As it is written at the beginning of a token."""
+        return "".join(self.tokenizer.tokenize(" "))
+
     def printed(self, sample: Sample) -> list[Mark]:
-        return [
-            (*place, self.vocabulary[character])
-            for word in sample.words
-            for character, place in zip(word.label.lower(), word.places(), strict=True)
-            # In byte-level vocabularies other characters stand for bytes.
-            if character.isascii() and character in self.vocabulary
-        ]
+        """Characters as the words are spelled in a text: with the first letter of one goes the space before it, if it may."""
+        marks = []
+        for word in sample.words:
+            before = self.space
+            for character, place in zip(word.label.lower(), word.places(), strict=True):
+                token = self.vocabulary.get(before + character, self.vocabulary.get(character))
+                # In byte-level vocabularies other characters stand for bytes.
+                if token is not None and character.isascii():
+                    marks.append((*place, token))
+                before = self.space if character.isspace() else ""
+        return marks
 
     def things(self, sample: Sample) -> list[Thing]:
-        rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
-        words = [word for word in sample.words if self._whole(word) and rng.random() >= self.unread]
-        named = [*words, *(box for box in beyond_print(sample.words, sample.boxes) if not _is_written(box, sample.words))]
-        return [(box, self._tokens(box)) for box in named if box.label]
+        printed = {part.strip(".,:;") for word in sample.words for part in word.label.lower().split()}
+        named = [box for box in beyond_print(sample.words, sample.boxes) if not _is_written(box, sample.words)]
+        return [(box, self._name(box, printed)) for box in named]
 
-    def _whole(self, word: Box) -> bool:
-        """Whether a word of several characters is a single token."""
-        return len(word.label) > 1 and len(self._tokens(word)) == 1
+    def _name(self, box: Box, printed: Container[str]) -> list[int]:
+        """Without spaces, which are what is between the others.
 
-    def _tokens(self, box: Box) -> list[int]:
-        """Without spaces, which are what is between the others."""
-        text = f" {box.label.lower()}"
+        Numbers stay although they are printed: what an axis says is not what a bar says.
+        """
+        words = [word for word in box.label.lower().split() if word not in printed or not word.isalpha()]
+        text = "".join(f" {word}" for word in words)
         encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
         pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
         return [token for token, (start, end) in pairs if text[start:end].strip()]
@@ -96,7 +97,7 @@ class Transcription(ByPlace):
         reader: str = "zoo:lm-small"
         """The language model whose vocabulary and embeddings are aimed at; it is only looked up."""
         names: int = Field(default=2, ge=0)
-        """Tokens of whole words and of names of things, in a patch."""
+        """Tokens of names of things, in a patch."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config, model=model)
@@ -108,7 +109,7 @@ class Transcription(ByPlace):
         table = table - table.mean(0)
         # Of length 1 on average, so that scores begin as large as those of any classifier.
         self.register_buffer("table", table / table.norm(dim=-1).mean(), persistent=False)
-        self.code = PlaceCode(self.slots, table.shape[1])
+        self.code = PlaceCode(self.slots, table.shape[1], self.grid)
         self.map = nn.Linear(self.width, table.shape[1])
         self.nothing_number = len(table)
         self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
@@ -135,7 +136,7 @@ class Transcription(ByPlace):
         """By distance from the codes, too."""
         codes = self.map(told_VTC)
         asked = (held_VTS != IGNORE).any(-1)
-        distance = (codes[asked].float() - self.code(held_VTS[asked], self.table)).pow(2).sum()
+        distance = (codes - self.code(held_VTS, self.table)).float()[asked].pow(2).sum()
         return super().compared(codes, held_VTS) + distance
 
     def scores(self, slot: int, told_NC: Tensor) -> Tensor:

@@ -53,13 +53,13 @@ class Probe:
 
     def fit(self, samples: list[Sample]) -> None:
         features = self.features(samples).flatten(0, 1)
-        codes = self.transcription.code(self.held(samples).flatten(0, 1), self.transcription.table).double()
+        codes = self.transcription.code(self.held(samples), self.transcription.table).flatten(0, 1).double()
         square = features.T @ features
         ridge = RIDGE * square.diagonal().mean() * torch.eye(len(square), dtype=torch.float64)
         self.map = torch.linalg.solve(square + ridge, features.T @ codes)
 
     def told(self, samples: list[Sample]) -> tuple[Estimate | None, Estimate | None]:
-        """Shares told rightly of the characters, and of the words and names, if there are any. Which slots hold one is given."""
+        """Shares told rightly of the characters, and of the names, if there are any. Which slots hold one is given."""
         held, codes = self.held(samples), (self.features(samples) @ self.map).float()
         there = held != self.term.nothing
         right = torch.zeros_like(there)
@@ -87,7 +87,7 @@ def main(directory: Path, fitted: int = 200, asked: int = 60) -> None:
         return [source.sample(index) for index in range(count)]
 
     probe.fit([sample for world in WORLDS for sample in pictures(world, "train", fitted)])
-    print("| world | split | characters | 95% interval | whole words and names | 95% interval |")
+    print("| world | split | characters | 95% interval | names | 95% interval |")
     print("| --- | --- | --- | --- | --- | --- |")
     for world in WORLDS:
         for split in SPLITS:

@@ -2,14 +2,16 @@
 
     python -m omma.zoo.tokenizer OUT
 
-A word is one token if it is frequent on the playground, and spelled if it is not: a space with its first letter, then letter
-by letter. What an encoder sees of a rare word are its letters; where a usual BPE would cut it depends on the whole of it, and
-no patch knows that (docs/log.md). Digits are always single tokens, so that numbers are read and written digit by digit; every
+A word is one token if it is frequent on the playground and rarely printed there, and spelled if it is not: a space with its
+first letter, then letter by letter. What an encoder sees of a printed word are its letters, and to read it is to say them after;
+as what token a frequent word counts, or where a usual BPE would cut a rare one, depends on the whole of it, and no patch knows
+that (docs/log.md). Digits are always single tokens, so that numbers are read and written digit by digit; every
 byte has a token, so nothing is unknown. The same command always gives the same file.
 """
 
 from __future__ import annotations
 
+import re
 import string
 import sys
 from collections import Counter
@@ -20,29 +22,35 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from omma.data.playground import WORLDS
+from omma.data.playground.base import Scene
 
-VOCABULARY = 1536
+VOCABULARY = 1152
 SCENES = 2000
 """Training scenes of each world whose words are counted."""
 WORDS_OF = ("arithmetic", "charts", "digits", "documents", "language", "panels", "shapes")
 """The worlds whose words are counted. Changing this changes every token: the shipped parts would have to be trained anew."""
+PRINTED = 0.05
+"""How often a word that is one token is printed, at most, for each time that it is said."""
 SPACE = "\u0120"
 """A space, as bytes are written in a vocabulary."""
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<|im_start|>", "<|im_end|>"]
 
 
-def texts() -> Iterator[str]:
-    """Every passage, question and answer of the first training scenes of those worlds."""
+def scenes() -> Iterator[Scene]:
+    """The first training scenes of those worlds."""
     for name in WORDS_OF:
         world = WORLDS.get(name, where="world").Config().build()
         for index in range(SCENES):
-            scene = world.scene("train", index)
-            yield scene.description
-            yield scene.caption
-            for question in scene.questions:
-                # As the Vicuna template writes it, so that the names of the roles become single tokens.
-                yield f"USER: {question.text} ASSISTANT: {question.answer}"
-        yield "Human: Assistant: system user assistant"
+            yield world.scene("train", index)
+
+
+def texts(scene: Scene) -> Iterator[str]:
+    """Every passage, question and answer of a scene, and the names of the roles as templates write them."""
+    yield scene.description
+    yield scene.caption
+    for question in scene.questions:
+        yield f"USER: {question.text} ASSISTANT: {question.answer}"
+    yield "Human: Assistant: system user assistant"
 
 
 def train_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
@@ -54,11 +62,20 @@ def train_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    counts = Counter(word for text in texts() for word, _ in pre_tokenizer.pre_tokenize_str(text))
+    counts, said, printed = Counter[str](), Counter[str](), Counter[str]()
+    for scene in scenes():
+        counts.update(word for text in texts(scene) for word, _ in pre_tokenizer.pre_tokenize_str(text))
+        printed.update(re.findall("[a-z]+", " ".join(word.label.lower() for word in scene.words)))
+    for word, count in counts.items():
+        said[_bare(word)] += count
     merges = [(SPACE, letter) for letter in string.ascii_letters]
     tokens = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
     known = set(tokens)
-    words = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])) if word not in known]
+    words = [
+        word
+        for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if word not in known and printed[_bare(word)] <= PRINTED * said[_bare(word)]
+    ]
     tokens += words[: vocabulary - len(tokens)]
     tokenizer = Tokenizer(
         models.BPE(vocab={token: number for number, token in enumerate(tokens)}, merges=merges, ignore_merges=True)
@@ -75,6 +92,11 @@ def train_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
         model_max_length=2048,
         clean_up_tokenization_spaces=False,
     )
+
+
+def _bare(word: str) -> str:
+    """As it is counted, at the beginning of a sentence or within one."""
+    return word.removeprefix(SPACE).lower()
 
 
 if __name__ == "__main__":
