@@ -101,8 +101,8 @@ model:
   encoder: {type: transformers, cls: none, tap: -1, architecture: {model_type: resnet, embedding_size: 8,
             hidden_sizes: [8, 16, 32], depths: [1, 1, 1], layer_type: basic}}
 stages:
-  spelling:
-    objective: {type: spelling, tap: -2}
+  reading:
+    objective: {type: transcription, tap: -2}
     data: [{source: {type: playground, world: reading, task: describe}}]
     learn: [{pattern: "encoder.*", rate: 3.0e-3}, {pattern: "objective.*", rate: 3.0e-3}]
     batch: 8
@@ -121,15 +121,15 @@ def stages(tmp_path: Path) -> str:
 
 def test_a_tower_of_stages_keeps_what_its_modules_put_out(stages: str) -> None:
     recipe = load_recipe(stages, "debug")
-    kept = training_memory("spelling", recipe.stages["spelling"], skeleton(recipe.model), 1).terms["activations"]
+    kept = training_memory("reading", recipe.stages["reading"], skeleton(recipe.model), 1).terms["activations"]
     assert kept > 0
     # Blocks twice as wide put out twice as much, whatever the picture's size.
     wider = load_recipe(
         stages, "debug", ["model.encoder.architecture.embedding_size=16", "model.encoder.architecture.hidden_sizes=[16, 32, 64]"]
     )
     parts = skeleton(wider.model)
-    assert training_memory("spelling", wider.stages["spelling"], parts, 1).terms["activations"] == pytest.approx(2 * kept, rel=0.01)
-    assert training_memory("spelling", wider.stages["spelling"], parts, 4).terms["activations"] == pytest.approx(8 * kept, rel=0.01)
+    assert training_memory("reading", wider.stages["reading"], parts, 1).terms["activations"] == pytest.approx(2 * kept, rel=0.01)
+    assert training_memory("reading", wider.stages["reading"], parts, 4).terms["activations"] == pytest.approx(8 * kept, rel=0.01)
 
 
 def test_a_tower_of_stages_is_told_in_a_few_words(command, stages: str) -> None:

@@ -1,4 +1,4 @@
-"""What stands in each patch: which patch, which part of it, the loss by hand, and what is asked at all; for words and letters."""
+"""What stands in each patch: which patch, which part of it, the loss by hand, and what is asked at all."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from omma.errors import BadInput
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.by_place import ASKED
-from omma.objectives.spelling import CHARACTERS
 from toy_training import gradients, samples, step_of, toy_model
 
 CONVOLUTIONS = {
@@ -50,8 +49,7 @@ def held(objective: Any, sample: Sample) -> dict[tuple[int, int], str]:
     for row, column in np.ndindex(*term.grid):
         marks = [int(mark) for mark in found[row, column] if mark != term.nothing]
         if marks:
-            spelled = "".join(CHARACTERS[mark] for mark in marks) if objective.config.type == "spelling" else None
-            texts[row, column] = objective.tokenizer.decode(marks) if spelled is None else spelled
+            texts[row, column] = objective.tokenizer.decode(marks)
     return texts
 
 
@@ -67,7 +65,6 @@ def test_characters_whose_places_are_known_stand_there() -> None:
     places = ((2.0, 20.0), (5.0, 20.0), (9.0, 20.0), (50.0, 24.0))
     word = Box(0, 16, 64, 28, "1234", places)
     assert held(objective_of(), page(word)) == {(1, 0): "123", (1, 3): "4"}
-    assert held(objective_of(type="spelling", parts=(1, 4)), page(word)) == {(1, 0): "123", (1, 3): "4"}
 
 
 def test_each_part_of_a_patch_has_a_slot_of_its_own() -> None:
@@ -81,7 +78,7 @@ def test_each_part_of_a_patch_has_a_slot_of_its_own() -> None:
 
 @pytest.fixture(scope="module")
 def letters() -> Any:
-    return objective_of(type="spelling", parts=(1, 4)).term()
+    return objective_of(names=0).term()
 
 
 @settings(deadline=None)
@@ -163,59 +160,43 @@ def test_a_character_that_is_no_token_is_not_told() -> None:
     assert held(objective_of(), page(Box(0, 16, 64, 32, "a\u20acb\u00e9"))) == {(1, 0): " a", (1, 2): "b"}
 
 
-def test_letters_are_those_that_are_printed() -> None:
-    objective = objective_of(type="spelling", parts=(1, 4))
-    # Six characters over four patches; the space, the accent and what is not printed are none.
-    found = held(objective, page(Box(0, 20, 64, 28, "Ab 4.\u00e9"), boxes=(Box(0, 48, 10, 60, "3"),)))
-    assert found == {(1, 0): "a", (1, 1): "b", (1, 2): "4", (1, 3): "."} or found == {(1, 0): "ab", (1, 2): "4."}
-
-
-@pytest.mark.parametrize(("kind", "tap", "side"), [("spelling", -2, 8), ("transcription", -1, 4), ("spelling", 0, 8)])
-def test_each_hidden_state_has_its_own_grid(kind: str, tap: int, side: int) -> None:
+@pytest.mark.parametrize(("tap", "side"), [(-2, 8), (-1, 4), (0, 8)])
+def test_each_hidden_state_has_its_own_grid(tap: int, side: int) -> None:
     model = toy_model(projector=None, backbone=None, encoder=CONVOLUTIONS)
-    objective = objective_of(model, type=kind, tap=tap)
+    objective = objective_of(model, tap=tap)
     assert objective.term().grid == [side, side]
     losses, found = gradients(model, objective, step_of(objective, samples(3, world="documents", task="describe")))
-    assert losses[kind] > 0
+    assert losses["transcription"] > 0
     assert any(name.startswith("encoder.") and gradient.abs().max() > 0 for name, gradient in found.items())
 
 
-@pytest.mark.parametrize("kind", ["transcription", "spelling"])
-def test_the_loss_by_hand(kind: str) -> None:
-    objective = objective_of(type=kind, parts=(1, 2), **({"names": 1} if kind == "transcription" else {}))
+def test_the_loss_by_hand() -> None:
+    objective = objective_of(parts=(1, 2), names=1)
     sample = page(Box(0, 20, 64, 28, "12345678"), boxes=(Box(0, 48, 8, 60, "3"),))
     step = step_of(objective, [sample])
     (batch,) = step.micro_batches
-    asked = batch[f"{kind}.held"]
+    asked = batch["transcription.held"]
     tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
     with torch.no_grad():
-        found = float(objective.losses(tensors)[kind])
+        found = float(objective.losses(tensors)["transcription"])
         features = objective.hidden_states(tensors["views"])[:-1][-1][0]
-        expected = 0.0
-        if kind == "spelling":
-            features = objective.norm(features)
-        else:
-            codes = objective.map(features)
-            held = torch.from_numpy(objective.term().held(sample)[0])
-            there = [patch for patch in range(16) if (asked[0, patch] != IGNORE).any()]
-            expected += float((codes - objective.code(held[None], objective.table)[0])[there].pow(2).sum())
+        codes = objective.map(features)
+        held = torch.from_numpy(objective.term().held(sample)[0])
+        there = [patch for patch in range(16) if (asked[0, patch] != IGNORE).any()]
+        expected = float((codes - objective.code(held[None], objective.table)[0])[there].pow(2).sum())
         for slot, patch in np.ndindex(objective.slots, 16):
-            if kind == "spelling":
-                scores = objective.maps[slot](features[patch])
-            else:
-                likeness = objective.code.likeness(slot, codes[patch : patch + 1], objective.table)[0]
-                scores = torch.cat([likeness, torch.tensor([0.5])]) * 10
+            likeness = objective.code.likeness(slot, codes[patch : patch + 1], objective.table)[0]
+            scores = torch.cat([likeness, torch.tensor([0.5])]) * 10
             target = int(asked[0, patch, slot])
             if target != IGNORE:
                 expected -= float(scores.log_softmax(-1)[target])
     assert found == pytest.approx(expected, rel=1e-4)
     nothing = (asked == objective.nothing_number).sum()
-    assert objective.weights(batch) == {kind: 8 + objective.slots - 2 + nothing}
+    assert objective.weights(batch) == {"transcription": 8 + objective.slots - 2 + nothing}
 
 
-@pytest.mark.parametrize("kind", ["transcription", "spelling"])
-def test_of_the_places_that_hold_nothing_a_share_is_asked(kind: str) -> None:
-    term = objective_of(type=kind).term()
+def test_of_the_places_that_hold_nothing_a_share_is_asked() -> None:
+    term = objective_of().term()
     asked = blank = 0
     for sample in samples(20, task="describe") + samples(20, world="documents", task="describe"):
         whole, found = term.held(sample), term.tokens(sample)
@@ -257,13 +238,12 @@ def test_a_cls_feature_has_no_place() -> None:
     model = toy_model(projector=None, backbone=None, encoder={"type": "transformers", "architecture": vit, "cls": "drop", "tap": -1})
     model.encoder.eval()
     pixels = torch.randn(2, 3, 32, 32)
-    for term in ({}, {"type": "spelling"}):
-        objective = objective_of(model, **term)
-        hidden = model.encoder.hidden_states(pixels)
-        assert objective.read(hidden).shape == (2, 16, 16)
-        losses, _ = gradients(model, objective, step_of(objective, samples(2, task="describe")))
-        assert losses[objective.config.type] > 0
-    torch.testing.assert_close(objective_of(model).read(hidden), model.encoder(pixels))
+    objective = objective_of(model)
+    hidden = model.encoder.hidden_states(pixels)
+    assert objective.read(hidden).shape == (2, 16, 16)
+    losses, _ = gradients(model, objective, step_of(objective, samples(2, task="describe")))
+    assert losses["transcription"] > 0
+    torch.testing.assert_close(objective.read(hidden), model.encoder(pixels))
 
 
 def test_a_strategy_of_many_views_is_refused() -> None:

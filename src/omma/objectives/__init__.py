@@ -7,7 +7,6 @@ from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling
 from omma.objectives import masked_image as masked_image
 from omma.objectives import self_distillation as self_distillation
-from omma.objectives import spelling as spelling
 from omma.objectives import told_by_place as told_by_place
 from omma.objectives import transcription as transcription
 from omma.objectives.base import OBJECTIVES, Objective

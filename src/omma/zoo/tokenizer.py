@@ -24,13 +24,13 @@ from transformers import PreTrainedTokenizerFast
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Scene
 
-VOCABULARY = 1152
+VOCABULARY = 1104
 SCENES = 2000
 """Training scenes of each world whose words are counted."""
 WORDS_OF = ("arithmetic", "charts", "digits", "documents", "language", "panels", "shapes")
 """The worlds whose words are counted. Changing this changes every token: the shipped parts would have to be trained anew."""
-PRINTED = 0.05
-"""How often a word that is one token is printed, at most, for each time that it is said."""
+PRINTED = 0.02
+"""How often a word that is one token is printed, at most, for each time that it is said in lower case, as print is read."""
 SPACE = "\u0120"
 """A space, as bytes are written in a vocabulary."""
 SPECIAL = ["<pad>", "<s>", "</s>", "<image>", "<|im_start|>", "<|im_end|>"]
@@ -62,19 +62,17 @@ def train_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    counts, said, printed = Counter[str](), Counter[str](), Counter[str]()
+    counts, printed = Counter[str](), Counter[str]()
     for scene in scenes():
         counts.update(word for text in texts(scene) for word, _ in pre_tokenizer.pre_tokenize_str(text))
-        printed.update(re.findall("[a-z]+", " ".join(word.label.lower() for word in scene.words)))
-    for word, count in counts.items():
-        said[_bare(word)] += count
+        printed.update(SPACE + word for box in scene.words for word in re.findall("[a-z]+", box.label.lower()))
     merges = [(SPACE, letter) for letter in string.ascii_letters]
     tokens = [*SPECIAL, *sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges)]
     known = set(tokens)
     words = [
         word
-        for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-        if word not in known and printed[_bare(word)] <= PRINTED * said[_bare(word)]
+        for word, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        if word not in known and printed[word] <= PRINTED * count
     ]
     tokens += words[: vocabulary - len(tokens)]
     tokenizer = Tokenizer(
@@ -92,11 +90,6 @@ def train_tokenizer(vocabulary: int = VOCABULARY) -> PreTrainedTokenizerFast:
         model_max_length=2048,
         clean_up_tokenization_spaces=False,
     )
-
-
-def _bare(word: str) -> str:
-    """As it is counted, at the beginning of a sentence or within one."""
-    return word.removeprefix(SPACE).lower()
 
 
 if __name__ == "__main__":
