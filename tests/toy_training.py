@@ -45,7 +45,7 @@ MODEL: dict[str, Any] = {
         "type": "transformers",
         "architecture": {
             "model_type": "llama",
-            "vocab_size": 2048,
+            "vocab_size": 1104,
             "hidden_size": 32,
             "intermediate_size": 48,
             "num_hidden_layers": 2,

@@ -65,9 +65,9 @@ def test_how_likely_the_reply_was(answerer: ModelAnswerer, questions: list[Sampl
         inputs = answerer._inputs([answerer._prompt(question.turns)])
         model, length = answerer.model, inputs["input_ids"].shape[1]
         found: Any = model.generate(
-            **inputs, max_new_tokens=6, do_sample=False, return_dict_in_generate=True, output_logits=True, pad_token_id=0
+            **inputs, max_new_tokens=6, do_sample=False, return_dict_in_generate=True, output_scores=True, pad_token_id=0
         )
-        expected = model.compute_transition_scores(found.sequences[:, length:], found.logits, normalize_logits=True)
+        expected = model.compute_transition_scores(found.sequences[:, length:], found.scores, normalize_logits=True)
         assert output.log_probabilities == pytest.approx(expected[0, : output.tokens].tolist(), abs=1e-4)
         assert output.prompt_tokens == length
         assert output.finish == ("stop" if output.tokens is not None and output.tokens < 6 else "length")

@@ -8,13 +8,14 @@ import pytest
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import PreTrainedModel
+from transformers import GenerationConfig, PreTrainedModel
 
 from omma.model import OmmaForConditionalGeneration, OmmaProcessor
 
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
 NEW = 6
 PROMPTS = ("<image> USER: what is this?", "no picture here, only words", "how many? <image><image><image>")
+LOUD = torch.tensor([1e4])
 SHOWN = ((0,), (), (1, 2, 3))
 
 
@@ -127,3 +128,23 @@ def test_a_wrong_number_of_pictures_is_a_clear_error(toy_model: Make, pictures: 
     inputs = _inputs(processor, pictures, (0,))
     with pytest.raises(ValueError, match="the prompt holds 16 image tokens, but the pictures give 32 vectors"):
         model(**inputs | {"pixel_values": inputs["pixel_values"].repeat(2, 1, 1, 1)})
+
+
+def test_a_picture_s_token_is_never_written(
+    pair: tuple[OmmaForConditionalGeneration, OmmaProcessor], pictures: list[Image.Image]
+) -> None:
+    """However likely: what it stands for is not there. Other tokens may be forbidden besides."""
+    model, processor = pair
+    inputs, image = _inputs(processor, pictures, (0, 1)), model.config.image_token_id
+    head = model.get_output_embeddings()
+    loud = head.register_forward_hook(lambda module, args, logits: logits.index_add(-1, torch.tensor([image]), LOUD.expand_as(logits[..., :1])))
+    try:
+        written = _generated(model, inputs)
+        assert all(image not in row for row in written)
+        other = written[0][0]
+        assert all(other not in row for row in _generated(model, inputs, suppress_tokens=[other]))
+        configured = GenerationConfig(suppress_tokens=[other], max_new_tokens=NEW)
+        again = model.generate(**inputs, generation_config=configured)[:, inputs["input_ids"].shape[1] :]
+        assert not {image, other} & set(again.flatten().tolist())
+    finally:
+        loud.remove()

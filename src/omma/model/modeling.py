@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import GenerationMixin, PreTrainedModel
+from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
@@ -179,6 +179,13 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 logits_to_keep=logits_to_keep,
                 **kwargs,
             )
+
+    def generate(self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **settings: Any) -> Any:
+        """As `transformers` generates, but the token that stands for a picture is never written: there is no picture for it."""
+        configured = generation_config or self.generation_config
+        suppressed = settings.get("suppress_tokens") or getattr(configured, "suppress_tokens", None) or []
+        settings["suppress_tokens"] = [*suppressed, self.config.image_token_id]
+        return super().generate(inputs, generation_config, **settings)
 
     def prepare_inputs_for_generation(
         self, input_ids: Tensor, is_first_iteration: bool = False, **kwargs: Any
