@@ -58,9 +58,14 @@ class Box:
         return self.characters or tuple((self.left + (i + 0.5) * width, y) for i in range(len(self.label)))
 
 
+def in_print(words: Sequence[Box]) -> set[str]:
+    """The printed words in lower case, without the punctuation around them."""
+    return {part.strip(".,:;") for word in words for part in word.label.lower().split()}
+
+
 def beyond_print(words: Sequence[Box], boxes: Sequence[Box]) -> list[Box]:
     """The boxes whose label says more than the printed words do."""
-    printed = {part.strip(".,:;") for word in words for part in word.label.lower().split()}
+    printed = in_print(words)
     return [box for box in boxes if not printed.issuperset(box.label.lower().split())]
 
 

@@ -25,8 +25,6 @@ SEED = 0
 STAYING = 0.25
 """Share of a likeness that the numbers which stay where they are have: two of the same elsewhere in a place, whose halves add up,
 are not to look like one here."""
-
-
 WAVES = 8
 """Cosines along an axis, from half a wave over the picture to four."""
 WHERE = 0.5
@@ -90,11 +88,10 @@ class PlaceCode(nn.Module):
 def _where(rng: np.random.Generator, width: int, grid: Sequence[int]) -> np.ndarray:
     """[T, H], as long as 1 on average; slow waves are longer than fast ones, and as many as there are directions for."""
     waves = min(WAVES, width // 2)
-    lengths = 1 / np.sqrt(np.arange(1, waves + 1))
+    halves = np.arange(1, waves + 1)
     rows, columns = (
-        np.cos(np.pi * np.arange(1, waves + 1) * (np.arange(cells)[:, None] + 0.5) / cells) * lengths for cells in grid
+        np.cos(np.pi * halves * (np.arange(cells)[:, None] + 0.5) / cells) / np.sqrt(halves) for cells in grid
     )
     directions = np.linalg.qr(rng.standard_normal((width, width)))[0][: 2 * waves]
-    found = (rows @ directions[:waves])[:, None] + (columns @ directions[waves:])[None]
-    found = found.reshape(-1, width)
+    found = ((rows @ directions[:waves])[:, None] + (columns @ directions[waves:])[None]).reshape(-1, width)
     return found / np.linalg.norm(found, axis=1).mean()

@@ -23,7 +23,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
-from omma.data.sample import Box, Sample, beyond_print
+from omma.data.sample import Box, Sample, beyond_print, in_print
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES
@@ -64,7 +64,7 @@ class TranscriptionTerm(ByPlaceTerm):
         return marks
 
     def things(self, sample: Sample) -> list[Thing]:
-        printed = {part.strip(".,:;") for word in sample.words for part in word.label.lower().split()}
+        printed = in_print(sample.words)
         named = [box for box in beyond_print(sample.words, sample.boxes) if not _is_written(box, sample.words)]
         return [(box, self._name(box, printed)) for box in named]
 
