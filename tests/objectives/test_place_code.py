@@ -21,11 +21,17 @@ def code() -> PlaceCode:
     return PlaceCode(8, 256, (4, 6))
 
 
+def coded(code: PlaceCode, held_NTS: torch.Tensor, table: torch.Tensor = TABLE) -> torch.Tensor:
+    """With one mark at most in a slot, and all of it."""
+    there = (held_NTS >= 0) & (held_NTS < NOTHING)
+    return code(held_NTS[..., None], there[..., None].float(), table)
+
+
 def told(code: PlaceCode, rows: torch.Tensor, table: torch.Tensor = TABLE) -> torch.Tensor:
     """The codes of those rows of slots, in the first places of a picture each, without where these are."""
     length = (table - table.mean(0)).norm(dim=-1).mean()
     pictures = torch.cat([rows[:, None], torch.full((len(rows), 23, rows.shape[1]), NOTHING)], 1)
-    return code(pictures, table)[:, 0] - code.where[0] * WHERE * length
+    return coded(code, pictures, table)[:, 0] - code.where[0] * WHERE * length
 
 
 def test_a_turn_is_undone(code: PlaceCode) -> None:
@@ -52,6 +58,18 @@ def test_a_code_by_hand(code: PlaceCode) -> None:
     torch.testing.assert_close(found[0], first + second)
     torch.testing.assert_close(found[1], first)
     assert float(found[2].norm()) == pytest.approx(float(TABLE.norm(dim=-1).mean()), rel=1e-5), "as long as a word"
+
+
+def test_shares_by_hand(code: PlaceCode) -> None:
+    """Half a word, and half of the place holds nothing; two words in one slot."""
+    held = torch.full((1, 24, 8, 2), NOTHING)
+    share = torch.zeros(1, 24, 8, 2)
+    held[0, 0, 2, 0], share[0, 0, 2, 0] = 3, 0.5
+    held[0, 1, 2], share[0, 1, 2] = torch.tensor([3, 7]), torch.tensor([1.0, 0.25])
+    found = code(held, share, TABLE)[0] - code.where * WHERE * TABLE.norm(dim=-1).mean()
+    half, two = code.turn(2, TABLE[3:4])[0] / 2, code.turn(2, TABLE[3:4] + TABLE[7:8] / 4)[0]
+    torch.testing.assert_close(found[0], half + found[2] / 2)
+    torch.testing.assert_close(found[1], two)
 
 
 HELD = st.dictionaries(st.integers(0, 7), st.integers(0, NOTHING - 1), min_size=1, max_size=3)
@@ -91,7 +109,7 @@ def test_where_a_place_is_is_told(code: PlaceCode) -> None:
     """Whatever stands there; from it row and column can be read through one linear map, and neighbors are alike."""
     torch.manual_seed(1)
     held = torch.randint(0, NOTHING, (50, 24, 8)).where(torch.rand(50, 24, 8) < 0.1, NOTHING)
-    found = code(held, TABLE).flatten(0, 1)
+    found = coded(code, held).flatten(0, 1)
     rows, columns = (torch.arange(24) // 6).float().repeat(50), (torch.arange(24) % 6).float().repeat(50)
     for place in (rows, columns):
         system = torch.cat([found, torch.ones(len(found), 1)], 1)

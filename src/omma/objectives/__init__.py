@@ -1,5 +1,6 @@
 """Objectives: what is learned. See `omma.objectives.base`."""
 
+from omma.objectives import aligned_by_place as aligned_by_place
 from omma.objectives import captioning as captioning
 from omma.objectives import contrastive as contrastive
 from omma.objectives import itc_itm_itg as itc_itm_itg

@@ -4,11 +4,17 @@ What stands where is known of generated pages, as it is to LocCa (arXiv 2403.195
 arXiv 1912.13318).
 
 A patch holds what is printed in it by parts, a mark each, and not one after the other: of a mark at a patch's border no one can
-tell whether it still counts, and in a row it would shift all others (docs/log.md). Names of what is there stand in slots of
-their own, written across it like print, a token a patch: of sums of several tokens in one patch a language model had learned
-which occur, and answered less often about pairs that it was never told of (docs/log.md).
+tell whether it still counts, and in a row it would shift all others (docs/log.md). What stands close to a border stands on both
+sides of it, with a share on each. Names of what is there stand in slots of their own, written across it like print, a token a
+patch: of sums of several tokens in one patch a language model had learned which occur, and answered less often about pairs that
+it was never told of (docs/log.md).
 
-Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of names.
+What is said of a patch is compared with its code (`place_code`), and, taken apart again, with all of the vocabulary, slot by
+slot. The comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the
+code (docs/log.md).
+
+Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of names. A slot holds up to
+`DEPTH` marks, each with its share. H numbers of an embedding.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from __future__ import annotations
 import math
 import zlib
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +30,7 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omma.data.sample import Box, Sample
@@ -31,6 +38,7 @@ from omma.model.composition import Composition
 from omma.model.segments import IGNORE
 from omma.objectives.base import MicroBatch
 from omma.objectives.picture_text import PictureTextObjective, refuse_other_views
+from omma.objectives.place_code import PlaceCode
 from omma.parts.base import PartConfig
 from omma.parts.resolution.base import Resolution
 
@@ -40,10 +48,35 @@ ASKED = 0.1
 UPRIGHT = 1.5
 """How many times as high as wide a thing is whose name stands upright: bars beside each other leave no room to the right."""
 
+DEPTH = 2
+"""Marks that a slot holds at most: small print, or what stands beside a border with what comes over it."""
+BORDER = 0.1
+"""How close to a border a mark stands on both sides of it, as a share of a patch: encoders cannot tell such small shifts."""
+
+HELD = np.dtype([("mark", np.int64), ("share", np.float32)])
+"""What a slot holds, largest share first."""
 Mark = tuple[float, float, int]
 """What is printed where: x and y of its middle in pixels of the first picture, and its number."""
 Thing = tuple[Box, list[int]]
 """What has a name: its box in pixels of the first picture, and the numbers of the name."""
+
+
+def spread(place: float, cells: int, border: float) -> list[tuple[int, float]]:
+    """The one or two cells of a row of them that a place in it belongs to, with shares that add up to 1; none outside.
+
+    Args:
+        place: from 0 at the beginning of the row to ``cells`` at its end.
+        border: how close to the next cell it belongs to both, half to each where they meet.
+    """
+    cell = math.floor(place)
+    if not 0 <= cell < cells:
+        return []
+    beside = cell - 1 if place - cell < 0.5 else cell + 1
+    distance = min(place - cell, cell + 1 - place)
+    if distance >= border or not 0 <= beside < cells:
+        return [(cell, 1.0)]
+    share = (1 + distance / border) / 2
+    return [(cell, share), (beside, 1 - share)]
 
 
 @dataclass
@@ -73,94 +106,130 @@ class ByPlaceTerm(ABC):
         return self.parts[0] * self.parts[1] + self.names
 
     def held(self, sample: Sample) -> np.ndarray:
-        """[views, T, S], `nothing` where nothing is. The upper, then the left one stays of two marks in one part."""
+        """`HELD` [views, T, S, `DEPTH`], `nothing` with a share of 0 where nothing is.
+
+        Of more marks in one slot those with the largest shares stay, and of these the upper, then the left ones.
+        """
         rows, columns = self.grid
         down, across = self.parts
         left, top, right, bottom = self.resolution.plan(*sample.images[0].size).region_of(0)
-        held = np.full((len(sample.images), rows, columns, self.slots), self.nothing, dtype=np.int64)
+        held = np.zeros((len(sample.images), rows, columns, self.slots, DEPTH), dtype=HELD)
+        held["mark"] = self.nothing
 
-        def cell(x: float, y: float, cells: tuple[int, int]) -> tuple[int, int] | None:
-            row = math.floor((y - top) / (bottom - top) * cells[0])
-            column = math.floor((x - left) / (right - left) * cells[1])
-            return (row, column) if 0 <= row < cells[0] and 0 <= column < cells[1] else None
+        def cells(x: float, y: float, parts: tuple[int, int], border: float) -> list[tuple[int, int, float]]:
+            vertical = spread((y - top) / (bottom - top) * rows * parts[0], rows * parts[0], border * parts[0])
+            horizontal = spread((x - left) / (right - left) * columns * parts[1], columns * parts[1], border * parts[1])
+            return [(row, column, a * b) for row, a in vertical for column, b in horizontal]
 
-        for x, y, mark in sorted(self.printed(sample), key=lambda mark: (mark[1], mark[0]), reverse=True):
-            if part := cell(x, y, (rows * down, columns * across)):
-                held[0, part[0] // down, part[1] // across, part[0] % down * across + part[1] % across] = mark
+        found: dict[tuple[int, int], list[tuple[int, float]]] = defaultdict(list)
+        for x, y, mark in sorted(self.printed(sample), key=lambda mark: (mark[1], mark[0])):
+            for row, column, share in cells(x, y, self.parts, BORDER):
+                found[row, column].append((mark, share))
+        for (row, column), marks in found.items():
+            slot = row % down * across + column % across
+            # Sorting is stable.
+            kept = sorted(marks, key=lambda one: -one[1])[:DEPTH]
+            held[0, row // down, column // across, slot, : len(kept)] = kept
         for box, name in sorted(self.things(sample), key=lambda thing: (thing[0].top, thing[0].left)):
             x, y = np.mean(box.places(), axis=0).tolist()
-            if patch := cell(x, y, (rows, columns)):
-                upright = box.bottom - box.top > UPRIGHT * (box.right - box.left)
-                self._write(held[0], patch, name, upright)
-        return held.reshape(len(held), rows * columns, self.slots)
+            for row, column, _ in cells(x, y, (1, 1), 0):
+                self._write(held[0], (row, column), name, box.bottom - box.top > UPRIGHT * (box.right - box.left))
+        return held.reshape(len(held), rows * columns, self.slots, DEPTH)
 
-    def _write(self, held_RCS: np.ndarray, middle: tuple[int, int], name: list[int], upright: bool) -> None:
+    def _write(self, held_RCSD: np.ndarray, middle: tuple[int, int], name: list[int], upright: bool) -> None:
         """A name around a middle, downwards or to the right. What has no room, in the picture or beside others, is left out."""
         steps = np.arange(len(name)) - (len(name) - 1) // 2
         first = self.parts[0] * self.parts[1]
         for step, token in zip(steps.tolist(), name, strict=True):
             row, column = middle[0] + step * upright, middle[1] + step * (not upright)
-            if 0 <= row < held_RCS.shape[0] and 0 <= column < held_RCS.shape[1]:
-                free = first + np.flatnonzero(held_RCS[row, column, first:] == self.nothing)[:1]
-                held_RCS[row, column, free] = token
+            if 0 <= row < held_RCSD.shape[0] and 0 <= column < held_RCSD.shape[1]:
+                free = first + np.flatnonzero(held_RCSD["mark"][row, column, first:, 0] == self.nothing)[:1]
+                held_RCSD[row, column, free, 0] = (token, 1.0)
 
     def tokens(self, sample: Sample) -> np.ndarray:
-        """What is asked, [views, T, S]: every mark, a share of the empty slots, IGNORE elsewhere."""
+        """What is asked, as `held`: every mark, and a share of the empty slots; the others are IGNORE."""
         rng = np.random.default_rng(zlib.crc32(sample.id.encode()))
         held = self.held(sample)
-        return np.where((held != self.nothing) | (rng.random(held.shape) < ASKED), held, IGNORE)
+        empty = held["mark"][..., 0] == self.nothing
+        held["mark"][empty & (rng.random(empty.shape) >= ASKED)] = IGNORE
+        return held
 
     def collate(self, tokens: list[np.ndarray]) -> dict[str, np.ndarray]:
+        held = np.concatenate(tokens)
         known = [np.arange(len(one)) == 0 for one in tokens]
-        return {"held": np.concatenate(tokens), "known": np.concatenate(known)}
+        return {"held": held["mark"].copy(), "share": held["share"].copy(), "known": np.concatenate(known)}
 
 
 class ByPlace(PictureTextObjective):
-    """Every feature of one hidden state says by itself, slot by slot, what its patch holds."""
+    """What is made of every feature says by itself, slot by slot, what its patch holds."""
 
     class Config(PartConfig):
         parts: tuple[PositiveInt, PositiveInt] = (1, 2)
         """Rows and columns of parts of a patch, one mark each."""
-        tap: int = -2
-        """Which hidden state of the encoder is read."""
+        names: int = Field(default=2, ge=0)
+        """Tokens of names of things, in a patch."""
         micro_samples: int = Field(default=64, ge=1)
 
-    nothing_number: int
-    grid: Sequence[int]
-    width: int
+    table: Tensor
 
-    def __init__(self, config: Config, *, model: Composition) -> None:
+    def __init__(self, config: Config, *, model: Composition, table_WH: Tensor, tap: int | None = None) -> None:
+        """With the embeddings of the language model that is to read the features, of one hidden state or the encoder's own."""
         super().__init__(config, model=model)
         assert model.encoder is not None and model.resolution is not None
         refuse_other_views(model.resolution, "whose features a place can be found in")
         (view,) = model.resolution.plan(64, 64).views
         size = view.box[2] - view.box[0], view.box[3] - view.box[1]
-        *self.grid, self.width = model.encoder.extent(size, config.tap)
-
-    @property
-    def slots(self) -> int:
-        return self.config.parts[0] * self.config.parts[1]
+        *self.grid, self.width = (
+            (*model.encoder.grid(size), model.encoder.width) if tap is None else model.encoder.extent(size, tap)
+        )
+        self.slots = config.parts[0] * config.parts[1] + config.names
+        self.register_buffer("table", table_WH, persistent=False)
+        self.nothing = len(table_WH)
+        self.code = PlaceCode(self.slots, table_WH.shape[1], self.grid)
+        # Of embeddings as long as 1, so that scores begin as large as those of any classifier.
+        self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+        """How like a word a slot has to be to hold one."""
 
     def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
-        return float((own["held"][own["known"]] != IGNORE).sum())
+        return float((own["held"][own["known"]][..., 0] != IGNORE).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        return self.compared(self.read(hidden)[own["known"]], own["held"][own["known"]])
+        known = own["known"]
+        return self.compared(self.codes(hidden, known), own["held"][known], own["share"][known])
 
-    def read(self, hidden: tuple[Tensor, ...]) -> Tensor:
-        """[V, T, C]: the features that are asked, those of the tap; what stands before them (CLS) has no place."""
-        rows, columns = self.grid
-        return hidden[:-1][self.config.tap][:, -rows * columns :]
+    def codes(self, hidden: tuple[Tensor, ...], known_V: Tensor) -> Tensor:
+        """[known, T, H]: what is said of these views, for embeddings of a length of 1 on average, without their mean."""
+        raise NotImplementedError
 
-    def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
-        """The sum of the cross-entropies of what is asked."""
-        total = told_VTC.new_zeros((), dtype=torch.float32)
+    def compared(self, codes_VTH: Tensor, held_VTSD: Tensor, share_VTSD: Tensor) -> Tensor:
+        """The sum of the cross-entropies of what is asked, and of the squared distances of the codes of its patches."""
+        asked = held_VTSD[..., 0] != IGNORE
+        wanted = self.code(held_VTSD, share_VTSD, self.table)
+        total = (codes_VTH - wanted).float()[asked.any(-1)].pow(2).sum()
         for slot in range(self.slots):
-            asked = held_VTS[..., slot] != IGNORE
-            scores = self.scores(slot, told_VTC[asked]).float()
-            total = total + F.cross_entropy(scores, held_VTS[..., slot][asked], reduction="sum")
+            here = asked[..., slot]
+            scores = self.scores(slot, codes_VTH[here]).float()
+            total = total + F.cross_entropy(
+                scores, self._chances(held_VTSD[..., slot, :][here], share_VTSD[..., slot, :][here]), reduction="sum"
+            )
         return total
 
-    def scores(self, slot: int, told_NC: Tensor) -> Tensor:
-        """[N, marks + 1], the last one for nothing."""
-        raise NotImplementedError
+    def scores(self, slot: int, codes_NH: Tensor) -> Tensor:
+        """[N, W + 1], the last one for nothing."""
+        likeness = self.code.likeness(slot, codes_NH, self.table)
+        return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
+
+    def _chances(self, held_ND: Tensor, share_ND: Tensor) -> Tensor:
+        """[N, W + 1]: the shares as those of one, what is left is nothing's."""
+        share = share_ND / share_ND.sum(-1, keepdim=True).clamp(min=1)
+        chances = share.new_zeros(len(held_ND), self.nothing + 1).scatter_add(1, held_ND, share)
+        chances[:, self.nothing] = 1 - share.sum(-1)
+        return chances
+
+
+def unit_table(table_WH: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Embeddings without their mean and of a length of 1 on average, their mean, and what their length was."""
+    mean = table_WH.mean(0)
+    length = (table_WH - mean).norm(dim=-1).mean()
+    return (table_WH - mean) / length, mean, length

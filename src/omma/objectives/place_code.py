@@ -9,7 +9,7 @@ have never met speak of places alike.
 Where a place is in the picture is part of its code, too: cosines along both axes, in directions that are fixed like the turns.
 A language model counts places in one row after the other, and what stands above what does not follow from that easily.
 
-Shapes: N pictures, T places of one (R rows of C), S slots of a place, H numbers of an embedding.
+Shapes: N pictures, T places of one (R rows of C), S slots of a place, D marks of a slot, H numbers of an embedding.
 """
 
 from __future__ import annotations
@@ -67,22 +67,24 @@ class PlaceCode(nn.Module):
         turned_back = (codes_NH * self.signs[slot].to(codes_NH))[:, self.back[slot]]
         return F.linear(turned_back * self.weights.to(codes_NH), table_WH.to(codes_NH))
 
-    def forward(self, held_NTS: Tensor, table: Tensor) -> Tensor:
-        """[N, T, H] of the rows of ``table`` that are held, their mean taken away; other numbers hold nothing.
+    def forward(self, held_NTSD: Tensor, share_NTSD: Tensor, table: Tensor) -> Tensor:
+        """[N, T, H] of the rows of ``table`` that are held, their mean taken away, each by its share; other numbers hold nothing.
 
-        A place that holds nothing at all is ``blank``, as long as a row is on average.
+        As much of a place as holds nothing is ``blank``, which is as long as a row is on average.
         """
         table = table - table.mean(0)
-        held = held_NTS.flatten(0, 1)
+        held, share = held_NTSD.flatten(0, 1), share_NTSD.flatten(0, 1).to(table)
         there = (held >= 0) & (held < len(table))
         codes = table.new_zeros(len(held), table.shape[1])
         for slot in range(held.shape[1]):
-            places = there[:, slot].nonzero()[:, 0]
-            codes = codes.index_add(0, places, self.turn(slot, F.embedding(held[places, slot], table)))
+            for depth in range(held.shape[2]):
+                places = there[:, slot, depth].nonzero()[:, 0]
+                rows = F.embedding(held[places, slot, depth], table) * share[places, slot, depth, None]
+                codes = codes.index_add(0, places, self.turn(slot, rows))
         length = table.detach().norm(dim=-1).mean()
         blank = self.blank.to(codes) * length / len(self.blank) ** 0.5
-        codes = torch.where(there.any(-1, keepdim=True), codes, blank)
-        return codes.view(*held_NTS.shape[:2], codes.shape[1]) + self.where.to(codes) * (WHERE * length)
+        codes = codes + (1 - (share * there).sum((1, 2)).clamp(max=1))[:, None] * blank
+        return codes.view(*held_NTSD.shape[:2], codes.shape[1]) + self.where.to(codes) * (WHERE * length)
 
 
 def _where(rng: np.random.Generator, width: int, grid: Sequence[int]) -> np.ndarray:

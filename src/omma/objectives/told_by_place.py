@@ -4,7 +4,7 @@ An encoder hands a language model a grid of features in which most say that noth
 once. Looking things up in that is a skill of its own, and no picture is needed to learn it (docs/log.md): here each place of
 the grid is the code of the words in it (`place_code`).
 
-Shapes: P pictures, T places of one, S slots of a place (see `by_place`), H width of the model.
+Shapes: P pictures, T places of one, S slots of a place and `DEPTH` marks of a slot (see `by_place`), H width of the model.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from omma.model.composition import IMAGE_TOKEN, Composition
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.objectives.base import OBJECTIVES, MicroBatch
+from omma.objectives.by_place import DEPTH, HELD
 from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
 from omma.objectives.place_code import PlaceCode
 from omma.objectives.transcription import TranscriptionTerm
@@ -34,7 +35,7 @@ SIDE = 128
 
 @dataclass(frozen=True)
 class Told(Prepared):
-    """One sample with the tokens [P * T, S] of its picture, if it has one."""
+    """One sample with what its picture holds, if it has one, `HELD` [P * T, S, `DEPTH`]."""
 
     held: np.ndarray
 
@@ -51,11 +52,12 @@ class ToldCollator(LanguageModelingCollator):
                 found=str(len(sample.images)),
                 remedy="leave it out",
             )
-        held = self.term.held(sample)[0] if sample.images else np.zeros((0, self.term.slots), dtype=np.int64)
+        held = self.term.held(sample)[0] if sample.images else np.zeros((0, self.term.slots, DEPTH), dtype=HELD)
         return Told(self.rendered(sample), (), held)
 
     def assemble(self, rows: list[list[Told]], width: int) -> MicroBatch:
-        return super().assemble(rows, width) | {"held": np.concatenate([one.held for row in rows for one in row])}
+        held = np.concatenate([one.held for row in rows for one in row])
+        return super().assemble(rows, width) | {"held": held["mark"].copy(), "share": held["share"].copy()}
 
 
 @OBJECTIVES.register("told-by-place")
@@ -119,8 +121,8 @@ class ToldByPlace(LanguageModeling):
     def embed(self, batch: Mapping[str, Any]) -> Tensor:
         is_place = batch["input_ids"] == self.image_token_id
         embedded = nn.functional.embedding(batch["input_ids"].masked_fill(is_place, 0), self._table)
-        held, count = batch["held"], self.config.rows**2
-        codes = self.code(held.view(len(held) // count, count, held.shape[1]), self._table)
+        held, share = (batch[name].unflatten(0, (-1, self.config.rows**2)) for name in ("held", "share"))
+        codes = self.code(held, share, self._table)
         # With what all words have in common, as any embedding has it.
         places = codes.flatten(0, 1) + self._table.mean(0)
         return embedded.masked_scatter(is_place[..., None], places.to(embedded.dtype))

@@ -5,30 +5,22 @@ does not (docs/log.md). So every feature says by itself, through one linear map,
 does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
 and things have names; what is printed elsewhere in the picture is left out of these, and what print is for (the shop, the
 total) is left to its reader.
-
-What is said is compared with the code of the patch, and, taken apart again, with all of the vocabulary, slot by slot. The
-comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the code
-(docs/log.md).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample, beyond_print, in_print
 from omma.model.composition import Composition, load_tokenizer
-from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES
-from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing
-from omma.objectives.place_code import PlaceCode
+from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing, unit_table
 from omma.parts.weights import locate
 
 WRITTEN = 0.4
@@ -94,51 +86,33 @@ def _area(box: Box) -> float:
 @OBJECTIVES.register("transcription")
 class Transcription(ByPlace):
     class Config(ByPlace.Config):
+        tap: int = -2
+        """Which hidden state of the encoder is read."""
         reader: str = "zoo:lm-small"
         """The language model whose vocabulary and embeddings are aimed at; it is only looked up."""
-        names: int = Field(default=2, ge=0)
-        """Tokens of names of things, in a patch."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
-        super().__init__(config, model=model)
-        self.tokenizer = load_tokenizer(config.reader, where="objective.reader")
-        reader = AutoModelForCausalLM.from_pretrained(
-            locate(config.reader, where="objective.reader"), dtype=torch.float32
-        )
-        table = reader.get_input_embeddings().weight.detach()
-        table = table - table.mean(0)
-        # Of length 1 on average, so that scores begin as large as those of any classifier.
-        self.register_buffer("table", table / table.norm(dim=-1).mean(), persistent=False)
-        self.code = PlaceCode(self.slots, table.shape[1], self.grid)
+        tokenizer = load_tokenizer(config.reader, where="objective.reader")
+        directory = locate(config.reader, where="objective.reader")
+        reader = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
+        table, _, _ = unit_table(reader.get_input_embeddings().weight.detach())
+        super().__init__(config, model=model, table_WH=table, tap=config.tap)
+        self.tokenizer = tokenizer
         self.map = nn.Linear(self.width, table.shape[1])
-        self.nothing_number = len(table)
-        self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.threshold = nn.Parameter(torch.tensor(0.5))
-        """How like a word a slot has to be to hold one."""
-
-    @property
-    def slots(self) -> int:
-        return super().slots + self.config.names
 
     def term(self) -> TranscriptionTerm:
         assert self.model.resolution is not None
         config = self.config
-        return TranscriptionTerm(
-            self.model.resolution, self.grid, config.parts, config.names, self.nothing_number, self.tokenizer
-        )
+        return TranscriptionTerm(self.model.resolution, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
+
+    def codes(self, hidden: tuple[Tensor, ...], known_V: Tensor) -> Tensor:
+        return self.map(self.read(hidden)[known_V])
 
     def read(self, hidden: tuple[Tensor, ...]) -> Tensor:
-        """As a projector reads them: a norm in between would make codes that no linear map makes."""
+        """[V, T, C]: the features that are asked, those of the tap; what stands before them (CLS) has no place.
+
+        As a projector reads them: a norm in between would make codes that no linear map makes.
+        """
         assert self.model.encoder is not None
-        return super().read(hidden) / getattr(self.model.encoder.config, "scale", 1.0)
-
-    def compared(self, told_VTC: Tensor, held_VTS: Tensor) -> Tensor:
-        """By distance from the codes, too."""
-        codes = self.map(told_VTC)
-        asked = (held_VTS != IGNORE).any(-1)
-        distance = (codes - self.code(held_VTS, self.table)).float()[asked].pow(2).sum()
-        return super().compared(codes, held_VTS) + distance
-
-    def scores(self, slot: int, told_NC: Tensor) -> Tensor:
-        likeness = self.code.likeness(slot, told_NC, self.table)
-        return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
+        rows, columns = self.grid
+        return hidden[:-1][self.config.tap][:, -rows * columns :] / getattr(self.model.encoder.config, "scale", 1.0)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,31 +49,34 @@ class Probe:
         features = torch.cat([self.transcription.read(state) for state in states]).double()
         return torch.cat([features, torch.ones_like(features[..., :1])], -1)
 
-    def held(self, samples: list[Sample]) -> Tensor:
-        return torch.stack([torch.from_numpy(self.term.held(sample)[0]) for sample in samples])
+    def held(self, samples: list[Sample]) -> tuple[Tensor, Tensor]:
+        """Marks and shares [pictures, T, S, D]."""
+        held = np.stack([self.term.held(sample)[0] for sample in samples])
+        return torch.from_numpy(held["mark"].copy()), torch.from_numpy(held["share"].copy())
 
     def fit(self, samples: list[Sample]) -> None:
         features = self.features(samples).flatten(0, 1)
-        codes = self.transcription.code(self.held(samples), self.transcription.table).flatten(0, 1).double()
+        codes = self.transcription.code(*self.held(samples), self.transcription.table).flatten(0, 1).double()
         square = features.T @ features
         ridge = RIDGE * square.diagonal().mean() * torch.eye(len(square), dtype=torch.float64)
         self.map = torch.linalg.solve(square + ridge, features.T @ codes)
 
     def told(self, samples: list[Sample]) -> tuple[Estimate | None, Estimate | None]:
         """Shares told rightly of the characters, and of the names, if there are any. Which slots hold one is given."""
-        held, codes = self.held(samples), (self.features(samples) @ self.map).float()
-        there = held != self.term.nothing
+        (held, share), codes = self.held(samples), (self.features(samples) @ self.map).float()
+        # What stands at a border is asked where most of it is.
+        held, there = held[..., 0], share[..., 0] >= 0.5
         right = torch.zeros_like(there)
         for slot in range(self.term.slots):
             likeness = self.transcription.code.likeness(slot, codes[there[..., slot]], self.transcription.table)
             right[..., slot][there[..., slot]] = likeness.argmax(-1) == held[..., slot][there[..., slot]]
 
-        def share(slots: slice) -> Estimate | None:
+        def right_of(slots: slice) -> Estimate | None:
             picture, place, slot = there[..., slots].nonzero().unbind(1)
             scores = right[..., slots][picture, place, slot].double().numpy()
             return mean_estimate(Scored(scores, picture.tolist())) if len(scores) else None
 
-        return share(slice(0, self.printed)), share(slice(self.printed, None))
+        return right_of(slice(0, self.printed)), right_of(slice(self.printed, None))
 
 
 def main(directory: Path, fitted: int = 200, asked: int = 60) -> None:

@@ -1,0 +1,67 @@
+"""Alignment of a projector place by place: every feature, projected, is the code of what its patch holds.
+
+A caption teaches a projector slowly: which of 256 features each word comes from, the language model has to find out by itself.
+Of generated pictures it is known what stands where. What the projector makes of a feature is here compared with the code
+(`place_code`) of its patch in the language model's own embeddings, which is what the language model was told in
+(`told_by_place`) and what the encoder's features say through one linear map (`transcription`). The language model does not run,
+so that a step costs a tenth of one with captions (docs/log.md).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from omma.errors import BadInput
+from omma.model.composition import Composition
+from omma.model.pixels import normalize
+from omma.objectives.base import OBJECTIVES
+from omma.objectives.by_place import ByPlace, unit_table
+from omma.objectives.transcription import TranscriptionTerm
+
+
+@OBJECTIVES.register("aligned-by-place")
+class AlignedByPlace(ByPlace):
+    """Trains a projector that leaves the grid of features as it is; encoder and language model are only looked up."""
+
+    def __init__(self, config: ByPlace.Config, *, model: Composition) -> None:
+        if model.vlm is None or model.projector is None or model.tokenizer is None:
+            raise BadInput(
+                "model",
+                expected=f"encoder, projector and language model, between which the objective {config.type} trains",
+                found="not all of them",
+                remedy="use transcription for an encoder by itself",
+            )
+        table, mean, length = unit_table(model.vlm.get_input_embeddings().weight.detach().float())
+        super().__init__(config, model=model, table_WH=table)
+        self.register_buffer("mean", mean, persistent=False)
+        self.length = float(length)
+        self.tokenizer = model.tokenizer
+        made = model.projector.grid((self.grid[0], self.grid[1]))
+        if made != tuple(self.grid):
+            raise BadInput(
+                "model.projector",
+                expected="a projector that makes one token of each feature, which has a place",
+                found=f"{model.projector.config.type}, which makes {made[0]} x {made[1]} of {self.grid[0]} x {self.grid[1]}",
+                remedy="use linear or mlp, or align on captions with language-modeling",
+            )
+
+    def term(self) -> TranscriptionTerm:
+        assert self.model.resolution is not None
+        config = self.config
+        return TranscriptionTerm(self.model.resolution, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
+
+    def hidden_states(self, views_VHW3: Tensor) -> tuple[Tensor, ...]:
+        """The features that the encoder hands on, alone."""
+        encoder = self.model.encoder
+        assert encoder is not None
+        return (encoder(normalize(views_VHW3, *encoder.normalizations[0]).to(self.model.dtype)),)
+
+    def codes(self, hidden: tuple[Tensor, ...], known_V: Tensor) -> Tensor:
+        """What the language model reads, in the units that codes are compared in."""
+        projector = self.model.projector
+        assert projector is not None
+        (features,) = hidden
+        of_the_whole = torch.full((int(known_V.sum()), 2), -1, device=features.device)
+        tokens = projector.project(features[known_V], (self.grid[0], self.grid[1]), 0, of_the_whole)
+        return (tokens - self.mean.to(tokens)) / self.length
