@@ -3,8 +3,10 @@
 A caption teaches a projector slowly: which of 256 features each word comes from, the language model has to find out by itself.
 Of generated pictures it is known what stands where. What the projector makes of a feature is here compared with the code
 (`place_code`) of its patch in the language model's own embeddings, which is what the language model was told in
-(`told_by_place`) and what the encoder's features say through one linear map (`transcription`). The language model does not run,
-so that a step costs a tenth of one with captions (docs/log.md).
+(`told_by_place`) and what the encoder's features say through one linear map (`transcription`). The language model does not run.
+
+By distance alone: with cross-entropies of the slots beside it, more letters are told apart, and a language model that reads the
+codes without having learned anything since answers less well (docs/log.md).
 """
 
 from __future__ import annotations

@@ -9,9 +9,7 @@ sides of it, with a share on each. Names of what is there stand in slots of thei
 patch: of sums of several tokens in one patch a language model had learned which occur, and answered less often about pairs that
 it was never told of (docs/log.md).
 
-What is said of a patch is compared with its code (`place_code`), and, taken apart again, with all of the vocabulary, slot by
-slot. The comparison with the vocabulary alone, through a map for each slot, left features from which no linear map makes the
-code (docs/log.md).
+What is said of a patch is compared with its code (`place_code`).
 
 Shapes: V views, T features of a view, C channels, S slots of a patch: its parts, then the tokens of names. A slot holds up to
 `DEPTH` marks, each with its share. H numbers of an embedding.
@@ -28,10 +26,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from omma.data.sample import Box, Sample
 from omma.model.composition import Composition
@@ -186,10 +182,6 @@ class ByPlace(PictureTextObjective):
         self.register_buffer("table", table_WH, persistent=False)
         self.nothing = len(table_WH)
         self.code = PlaceCode(self.slots, table_WH.shape[1], self.grid)
-        # Of embeddings as long as 1, so that scores begin as large as those of any classifier.
-        self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
-        self.threshold = nn.Parameter(torch.tensor(0.5))
-        """How like a word a slot has to be to hold one."""
 
     def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
         return float((own["held"][own["known"]][..., 0] != IGNORE).sum())
@@ -203,29 +195,10 @@ class ByPlace(PictureTextObjective):
         raise NotImplementedError
 
     def compared(self, codes_VTH: Tensor, held_VTSD: Tensor, share_VTSD: Tensor) -> Tensor:
-        """The sum of the cross-entropies of what is asked, and of the squared distances of the codes of its patches."""
-        asked = held_VTSD[..., 0] != IGNORE
+        """The sum of the squared distances from the codes of the patches that are asked."""
+        asked = (held_VTSD[..., 0] != IGNORE).any(-1)
         wanted = self.code(held_VTSD, share_VTSD, self.table)
-        total = (codes_VTH - wanted).float()[asked.any(-1)].pow(2).sum()
-        for slot in range(self.slots):
-            here = asked[..., slot]
-            scores = self.scores(slot, codes_VTH[here]).float()
-            total = total + F.cross_entropy(
-                scores, self._chances(held_VTSD[..., slot, :][here], share_VTSD[..., slot, :][here]), reduction="sum"
-            )
-        return total
-
-    def scores(self, slot: int, codes_NH: Tensor) -> Tensor:
-        """[N, W + 1], the last one for nothing."""
-        likeness = self.code.likeness(slot, codes_NH, self.table)
-        return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
-
-    def _chances(self, held_ND: Tensor, share_ND: Tensor) -> Tensor:
-        """[N, W + 1]: the shares as those of one, what is left is nothing's."""
-        share = share_ND / share_ND.sum(-1, keepdim=True).clamp(min=1)
-        chances = share.new_zeros(len(held_ND), self.nothing + 1).scatter_add(1, held_ND, share)
-        chances[:, self.nothing] = 1 - share.sum(-1)
-        return chances
+        return (codes_VTH - wanted).float()[asked].pow(2).sum()
 
 
 def unit_table(table_WH: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,16 +9,19 @@ total) is left to its reader.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
 
 from omma.data.sample import Box, Sample, beyond_print, in_print
 from omma.model.composition import Composition, load_tokenizer
+from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing, unit_table
 from omma.parts.weights import locate
@@ -99,6 +102,10 @@ class Transcription(ByPlace):
         super().__init__(config, model=model, table_WH=table, tap=config.tap)
         self.tokenizer = tokenizer
         self.map = nn.Linear(self.width, table.shape[1])
+        # Of embeddings as long as 1, so that scores begin as large as those of any classifier.
+        self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.threshold = nn.Parameter(torch.tensor(0.5))
+        """How like a word a slot has to be to hold one."""
 
     def term(self) -> TranscriptionTerm:
         assert self.model.resolution is not None
@@ -116,3 +123,25 @@ class Transcription(ByPlace):
         assert self.model.encoder is not None
         rows, columns = self.grid
         return hidden[:-1][self.config.tap][:, -rows * columns :] / getattr(self.model.encoder.config, "scale", 1.0)
+
+    def compared(self, codes_VTH: Tensor, held_VTSD: Tensor, share_VTSD: Tensor) -> Tensor:
+        """By the cross-entropy of every slot that is asked, too."""
+        total = super().compared(codes_VTH, held_VTSD, share_VTSD)
+        asked = held_VTSD[..., 0] != IGNORE
+        for slot in range(self.slots):
+            here = asked[..., slot]
+            chances = self._chances(held_VTSD[..., slot, :][here], share_VTSD[..., slot, :][here])
+            total = total + F.cross_entropy(self.scores(slot, codes_VTH[here]).float(), chances, reduction="sum")
+        return total
+
+    def scores(self, slot: int, codes_NH: Tensor) -> Tensor:
+        """[N, W + 1], the last one for nothing."""
+        likeness = self.code.likeness(slot, codes_NH, self.table)
+        return torch.cat([likeness, self.threshold.to(likeness).expand(len(likeness), 1)], 1) * self.scale.exp()
+
+    def _chances(self, held_ND: Tensor, share_ND: Tensor) -> Tensor:
+        """[N, W + 1]: the shares as those of one, what is left is nothing's."""
+        share = share_ND / share_ND.sum(-1, keepdim=True).clamp(min=1)
+        chances = share.new_zeros(len(held_ND), self.nothing + 1).scatter_add(1, held_ND, share)
+        chances[:, self.nothing] = 1 - share.sum(-1)
+        return chances
