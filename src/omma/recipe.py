@@ -170,12 +170,15 @@ class StageRecipe(Settings):
         return self
 
 
+SCENES_OF_A_SEED = 1_000_000
+
+
 class Benchmark(Settings):
     """Held-out questions: a generated world's split, or any source whose last turn is the answer."""
 
     world: str | None = None
     splits: list[Literal["train", "fresh", "compositional"]] = ["fresh", "compositional"]
-    pictures: int | None = Field(default=None, gt=0)
+    pictures: int | None = Field(default=None, gt=0, le=SCENES_OF_A_SEED)
     """Scenes of each split, or samples of the source; 100 if absent, of a source that ends all."""
     source: part_field(SOURCES) | None = None  # type: ignore[valid-type]
 
@@ -197,6 +200,9 @@ class EvaluationRecipe(Settings):
     """So many questions of each world and split are put in other words and about slightly changed pictures, too."""
     max_new_tokens: int = Field(default=32, gt=0)
     batch: int = Field(default=64, gt=0)
+    seed: int = Field(default=0, ge=0)
+    """Which scenes of the generated worlds are asked about: each seed has 1,000,000 of its own. Nothing can have been
+    trained or tuned on those of a seed that is chosen afterwards."""
 
 
 class Recipe(Settings):

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from evaluation.benchmarks.published import docvqa, pope
 from omma.commands.evaluate import benchmark_items
@@ -69,6 +70,25 @@ def test_the_digest_tells_models_apart(own_run: Path, finished_run: Path) -> Non
     data[-1] ^= 1
     (own_run / "model" / "projector.safetensors").write_bytes(data)
     assert weights_digest(own_run / "model") != weights_digest(finished_run / "model")
+
+
+def test_a_seed_asks_about_scenes_of_its_own(command, own_run: Path, tmp_path: Path) -> None:
+    """Others than any other seed's, the same each time, named in the results."""
+    found = {}
+    for name, seed in (("first", 0), ("anew", 7), ("again", 7)):
+        result = command("evaluate", own_run, *FEW, f"evaluation.seed={seed}", "--out", tmp_path / name)
+        assert result.exit_code == 0, result.output
+        results = read_results(tmp_path / name / "results.json")
+        assert results.run.seeds["evaluation"] == seed
+        found[name] = [(item.id, item.question, item.answer) for item in results.items]
+    assert found["anew"] == found["again"]
+    assert not set(found["first"]) & set(found["anew"])
+    assert all(7_000_000 <= int(id.split("/")[2]) < 8_000_000 for id, _, _ in found["anew"])
+
+
+def test_a_seed_has_no_more_scenes_than_it_has_for_itself() -> None:
+    with pytest.raises(ValidationError, match="less than or equal to 1000000"):
+        Benchmark(world="shapes", pictures=1_000_001)
 
 
 def test_a_source_gives_its_first_samples_as_items() -> None:

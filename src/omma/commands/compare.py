@@ -19,7 +19,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-from omma.commands.evaluate import benchmark_items
+from omma.commands.evaluate import evaluation_items
 from omma.commands.progress import Clock
 from omma.commands.show import arranger_of, skeleton
 from omma.errors import BadInput, OmmaError
@@ -63,9 +63,7 @@ def run(name: str, out: Path | None) -> None:
         markup=False,
     )
     _run_all({one: recipes[one] for one in waiting}, out, console)
-    items = [
-        item for benchmark in recipes[study.runs()[0]].evaluation.benchmarks for item in benchmark_items(benchmark)
-    ]
+    items = evaluation_items(recipes[study.runs()[0]].evaluation)
     tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
     outcomes = {
         one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice]) for one in study.runs()

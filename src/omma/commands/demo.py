@@ -49,7 +49,7 @@ def save_pictures(recipe: Recipe, folder: Path) -> list[Path]:
     for benchmark in recipe.evaluation.benchmarks:
         if not isinstance(benchmark, Benchmark) or benchmark.world is None:
             continue
-        first = benchmark_items(benchmark.model_copy(update={"pictures": 1}))[0]
+        first = benchmark_items(benchmark.model_copy(update={"pictures": 1}), recipe.evaluation.seed)[0]
         for number, image in enumerate(first.images, start=1):
             name = benchmark.world if len(first.images) == 1 else f"{benchmark.world}-{number}"
             folder.mkdir(parents=True, exist_ok=True)

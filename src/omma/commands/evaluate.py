@@ -42,7 +42,7 @@ from omma.evaluation.benchmarks import BenchmarkConfig, PublishedBenchmark
 from omma.evaluation.models.remote import RemoteModel
 from omma.evaluation.report.numbers import figure_span, figure_value
 from omma.model.loading import model_directory
-from omma.recipe import Benchmark, Recipe, load_recipe
+from omma.recipe import SCENES_OF_A_SEED, Benchmark, EvaluationRecipe, Recipe, load_recipe
 from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
@@ -113,7 +113,7 @@ def evaluate_model(
     Raises:
         BadInput: if the recipe asks nothing, or the model or the data cannot be read.
     """
-    items = [item for benchmark in recipe.evaluation.benchmarks for item in benchmark_items(benchmark)]
+    items = evaluation_items(recipe.evaluation)
     if not items:
         raise BadInput(
             f"recipe {recipe.name}, field evaluation.benchmarks",
@@ -161,7 +161,7 @@ def evaluate_model(
             name=out.resolve().name,
             recipe=recipe.name,
             size=recipe.size,
-            seeds={"training": recipe.seed, "evaluation": 0} if run_directory is not None else {"evaluation": 0},
+            seeds=({"training": recipe.seed} if run_directory is not None else {}) | {"evaluation": settings.seed},
             version=__version__,
             command=shlex.join(["omma", *sys.argv[1:]]),
             finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -185,15 +185,21 @@ def evaluate_model(
     return results
 
 
-def benchmark_items(benchmark: Benchmark | BenchmarkConfig) -> list[Item]:
-    """The questions of one benchmark: those of a file, those about so many scenes of each split, or the first so many samples."""
+def evaluation_items(evaluation: EvaluationRecipe) -> list[Item]:
+    """All questions, benchmark by benchmark."""
+    return [item for benchmark in evaluation.benchmarks for item in benchmark_items(benchmark, evaluation.seed)]
+
+
+def benchmark_items(benchmark: Benchmark | BenchmarkConfig, seed: int = 0) -> list[Item]:
+    """The questions of one benchmark: of a file, about so many scenes of each split of a seed, or the first so many samples."""
     if isinstance(benchmark, BenchmarkConfig):
         published: PublishedBenchmark = benchmark.build()
         return published.items()
     count = benchmark.pictures or PICTURES
     if benchmark.world is not None:
+        start = seed * SCENES_OF_A_SEED
         world = WORLDS.get(benchmark.world, where="recipe field evaluation.benchmarks.world").Config().build()
-        return [item for split in benchmark.splits for item in playground_items(world, split, count)]
+        return [item for split in benchmark.splits for item in playground_items(world, split, count, start=start)]
     assert benchmark.source is not None
     source = benchmark.source.build()
     if source.length is not None:
