@@ -5,8 +5,8 @@ Of generated pictures it is known what stands where. What the projector makes of
 (`place_code`) of its patch in the language model's own embeddings, which is what the language model was told in
 (`told_by_place`) and what the encoder's features say through one linear map (`transcription`). The language model does not run.
 
-By distance alone: with cross-entropies of the slots beside it, more letters are told apart, and a language model that reads the
-codes without having learned anything since answers less well (docs/log.md).
+By distance alone: cross-entropies of the slots beside it take twice the time, and a language model that reads the codes without
+having learned anything since answers no better on the whole (docs/log.md).
 """
 
 from __future__ import annotations
