@@ -15,8 +15,8 @@ from omma.data.images import MemoryImage
 from omma.data.sample import Box, Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.segments import IGNORE
-from omma.objectives import OBJECTIVES, by_place
-from omma.objectives.by_place import ASKED, BORDER
+from omma.objectives import OBJECTIVES, patch_marks
+from omma.objectives.patch_marks import ASKED, BORDER
 from toy_training import gradients, samples, step_of, toy_model
 
 CONVOLUTIONS = {
@@ -45,7 +45,7 @@ def held(objective: Any, sample: Sample) -> dict[tuple[int, int], str]:
     """What each patch holds, as text, every mark in one alone; patches without anything are left out."""
     term = objective.term()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(by_place, "BORDER", 0)
+        patch.setattr(patch_marks, "BORDER", 0)
         found = term.held(sample)["mark"][0].reshape(*term.grid, -1)
     texts = {}
     for row, column in np.ndindex(*term.grid):

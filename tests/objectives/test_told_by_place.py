@@ -12,7 +12,7 @@ from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.objectives import OBJECTIVES
-from omma.objectives.by_place import DEPTH
+from omma.objectives.patch_marks import DEPTH
 from toy_training import gradients, samples, step_of, toy_model
 
 

@@ -19,7 +19,6 @@ from omma.model.composition import Composition
 from omma.model.pixels import normalize
 from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, unit_table
-from omma.objectives.transcription import TranscriptionTerm
 
 
 @OBJECTIVES.register("aligned-by-place")
@@ -35,10 +34,9 @@ class AlignedByPlace(ByPlace):
                 remedy="use transcription for an encoder by itself",
             )
         table, mean, length = unit_table(model.vlm.get_input_embeddings().weight.detach().float())
-        super().__init__(config, model=model, table_WH=table)
+        super().__init__(config, model=model, table_WH=table, tokenizer=model.tokenizer)
         self.register_buffer("mean", mean, persistent=False)
         self.length = float(length)
-        self.tokenizer = model.tokenizer
         made = model.projector.grid((self.grid[0], self.grid[1]))
         if made != tuple(self.grid):
             raise BadInput(
@@ -47,11 +45,6 @@ class AlignedByPlace(ByPlace):
                 found=f"{model.projector.config.type}, which makes {made[0]} x {made[1]} of {self.grid[0]} x {self.grid[1]}",
                 remedy="use linear or mlp, or align on captions with language-modeling",
             )
-
-    def term(self) -> TranscriptionTerm:
-        assert self.model.resolution is not None
-        config = self.config
-        return TranscriptionTerm(self.model.resolution, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
 
     def hidden_states(self, views_VHW3: Tensor) -> tuple[Tensor, ...]:
         """The features that the encoder hands on, alone."""

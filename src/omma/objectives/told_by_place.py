@@ -4,7 +4,7 @@ An encoder hands a language model a grid of features in which most say that noth
 once. Looking things up in that is a skill of its own, and no picture is needed to learn it (docs/log.md): here each place of
 the grid is the code of the words in it (`place_code`).
 
-Shapes: P pictures, T places of one, S slots of a place and `DEPTH` marks of a slot (see `by_place`), H width of the model.
+Shapes: P pictures, T places of one, S slots of a place and `DEPTH` marks of a slot (see `patch_marks`), H width of the model.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ from omma.model.composition import IMAGE_TOKEN, Composition
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.by_place import DEPTH, HELD
 from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
+from omma.objectives.patch_marks import DEPTH, HELD, PatchMarks
 from omma.objectives.place_code import PlaceCode
-from omma.objectives.transcription import TranscriptionTerm
 from omma.parts.resolution import RESOLUTIONS
 
 SIDE = 128
@@ -42,7 +41,7 @@ class Told(Prepared):
 
 @dataclass
 class ToldCollator(LanguageModelingCollator):
-    term: TranscriptionTerm
+    term: PatchMarks
 
     def prepare(self, sample: Sample, position: int = 0) -> Told:
         if len(sample.images) > 1:
@@ -102,10 +101,10 @@ class ToldByPlace(LanguageModeling):
         )
         return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term())
 
-    def _term(self) -> TranscriptionTerm:
+    def _term(self) -> PatchMarks:
         config, tokenizer = self.config, self.model.tokenizer
         assert tokenizer is not None
-        return TranscriptionTerm(
+        return PatchMarks(
             self.resolution, (config.rows, config.rows), config.parts, config.names, self._nothing, tokenizer
         )
 

@@ -2,88 +2,23 @@
 
 A captioner that grows up with an encoder learns to find its way through the features, and a language model that comes later
 does not (docs/log.md). So every feature says by itself, through one linear map, what its patch holds, as the code of a place
-does (`place_code`): a linear projector can then turn the picture into what is on it. Characters are told where they are printed,
-and things have names; what is printed elsewhere in the picture is left out of these, and what print is for (the shop, the
-total) is left to its reader.
+does (`place_code`): a linear projector can then turn the picture into what is on it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM
 
-from omma.data.sample import Box, Sample, beyond_print, in_print
 from omma.model.composition import Composition, load_tokenizer
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES
-from omma.objectives.by_place import ByPlace, ByPlaceTerm, Mark, Thing, unit_table
+from omma.objectives.by_place import ByPlace, unit_table
 from omma.parts.weights import locate
-
-WRITTEN = 0.4
-"""Share of a box that its printed words fill if there is nothing else in it."""
-
-
-@dataclass
-class TranscriptionTerm(ByPlaceTerm):
-    """The workers' half."""
-
-    tokenizer: PreTrainedTokenizerBase
-
-    @cached_property
-    def vocabulary(self) -> dict[str, int]:
-        return self.tokenizer.get_vocab()
-
-    @cached_property
-    def space(self) -> str:
-        """As it is written at the beginning of a token."""
-        return "".join(self.tokenizer.tokenize(" "))
-
-    def printed(self, sample: Sample) -> list[Mark]:
-        """Characters as the words are spelled in a text: with the first letter of one goes the space before it, if it may."""
-        marks = []
-        for word in sample.words:
-            before = self.space
-            for character, place in zip(word.label.lower(), word.places(), strict=True):
-                token = self.vocabulary.get(before + character, self.vocabulary.get(character))
-                # In byte-level vocabularies other characters stand for bytes.
-                if token is not None and character.isascii():
-                    marks.append((*place, token))
-                before = self.space if character.isspace() else ""
-        return marks
-
-    def things(self, sample: Sample) -> list[Thing]:
-        printed = in_print(sample.words)
-        named = [box for box in beyond_print(sample.words, sample.boxes) if not _is_written(box, sample.words)]
-        return [(box, self._name(box, printed)) for box in named]
-
-    def _name(self, box: Box, printed: Container[str]) -> list[int]:
-        """Without spaces, which are what is between the others.
-
-        Numbers stay although they are printed: what an axis says is not what a bar says.
-        """
-        words = [word for word in box.label.lower().split() if word not in printed or not word.isalpha()]
-        text = "".join(f" {word}" for word in words)
-        encoded = self.tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-        pairs = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
-        return [token for token, (start, end) in pairs if text[start:end].strip()]
-
-
-def _is_written(box: Box, words: Sequence[Box]) -> bool:
-    """Whether nothing is in a box but what is printed in it: its label then says what that is for, which no patch shows."""
-    inside = [word for word in words if box.left <= (word.left + word.right) / 2 <= box.right]
-    inside = [word for word in inside if box.top <= (word.top + word.bottom) / 2 <= box.bottom]
-    return sum(map(_area, inside)) > WRITTEN * _area(box)
-
-
-def _area(box: Box) -> float:
-    return (box.right - box.left) * (box.bottom - box.top)
 
 
 @OBJECTIVES.register("transcription")
@@ -99,18 +34,12 @@ class Transcription(ByPlace):
         directory = locate(config.reader, where="objective.reader")
         reader = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32)
         table, _, _ = unit_table(reader.get_input_embeddings().weight.detach())
-        super().__init__(config, model=model, table_WH=table, tap=config.tap)
-        self.tokenizer = tokenizer
+        super().__init__(config, model=model, table_WH=table, tokenizer=tokenizer, tap=config.tap)
         self.map = nn.Linear(self.width, table.shape[1])
         # Of embeddings as long as 1, so that scores begin as large as those of any classifier.
         self.scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.threshold = nn.Parameter(torch.tensor(0.5))
         """How like a word a slot has to be to hold one."""
-
-    def term(self) -> TranscriptionTerm:
-        assert self.model.resolution is not None
-        config = self.config
-        return TranscriptionTerm(self.model.resolution, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
 
     def codes(self, hidden: tuple[Tensor, ...], known_V: Tensor) -> Tensor:
         return self.map(self.read(hidden)[known_V])
