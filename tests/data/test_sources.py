@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
+from omma.data.playground import WORLDS
 from omma.data.sample import Role, Sample
 from omma.data.sources import SOURCES, Source, Task
 from omma.errors import BadInput
@@ -75,6 +76,28 @@ def test_playground_tasks(world: str) -> None:
         if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3
             assert roles(sample) == [Role.USER, Role.ASSISTANT] * (len(sample.turns) // 2)
+
+
+def test_some_kinds_of_questions_alone() -> None:
+    world = WORLDS.get("charts", where="world").Config().build()
+    asking = source(type="playground", world="charts", task="words", turns=20, kinds=["trend", "count"])
+    samples = [asking.sample(index) for index in range(20)]
+    kinds = set()
+    for sample in samples:
+        scene = world.scene("train", int(sample.id.split("#")[0].split("/")[-1]))
+        kind = {question.text: question.kind for question in scene.questions}
+        kinds |= {kind[turn.text.split("\n")[-1]] for turn in sample.turns if turn.role is Role.USER}
+    assert kinds == {"trend", "count"}
+    # Other scenes every time, and the same ones again when asked for again.
+    assert len({sample.id for sample in samples}) == 20
+    assert asking.sample(7) == samples[7]
+
+
+def test_kinds_that_a_world_does_not_ask() -> None:
+    with pytest.raises(BadInput, match=r"data.kinds: expected kinds of questions that digits asks \(compare, count, .*found rumor"):
+        source(type="playground", world="digits", kinds=["count", "rumor"])
+    with pytest.raises(BadInput, match="expected a task that asks questions .* found describe"):
+        source(type="playground", world="digits", task="describe", kinds=["count"])
 
 
 def test_playground_windows() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from omma.data.playground import WORLDS
 from omma.data.playground.base import Scene, Split, scene_random
 from omma.data.playground.laid_out import laid_out
 from omma.data.sample import Sample, Turn, assistant, user
+from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
 
 
@@ -44,6 +46,13 @@ SOURCES: Registry[type[Source]] = Registry("source")
 
 Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text"]
 
+ASKING = ("questions", "words", "laid-out")
+"""Tasks that ask questions."""
+CHECKED = 400
+"""Scenes that are looked through for what kinds of questions a world asks: the rarest come once in a hundred."""
+TRIES = 64
+"""Scenes that are looked through for a kind of question that is wanted."""
+
 
 @SOURCES.register("playground")
 class PlaygroundSource(Source):
@@ -61,6 +70,8 @@ class PlaygroundSource(Source):
         task: Task = "questions"
         turns: int = Field(default=6, ge=1)
         """Most questions in one conversation."""
+        kinds: tuple[str, ...] = ()
+        """Kinds of questions that are asked, to practise what a report shows to be weak; all if empty."""
         first: int = Field(default=0, ge=0)
         """Index of the first scene."""
         count: int | None = Field(default=None, ge=1)
@@ -70,10 +81,44 @@ class PlaygroundSource(Source):
         super().__init__(config)
         self.world = WORLDS.get(config.world, where="data.world").Config().build()
         self.length = config.count
+        if config.kinds:
+            self._check_kinds()
+
+    def _check_kinds(self) -> None:
+        config = self.config
+        if config.task not in ASKING:
+            raise BadInput(
+                "data.kinds",
+                expected=f"a task that asks questions ({', '.join(ASKING)})",
+                found=config.task,
+                remedy="leave kinds out",
+            )
+        scenes = (self.world.scene(config.split, index) for index in range(CHECKED))
+        known = sorted({question.kind for scene in scenes for question in scene.questions})
+        for kind in config.kinds:
+            if kind not in known:
+                raise BadInput(
+                    "data.kinds",
+                    expected=f"kinds of questions that {config.world} asks ({', '.join(known)})",
+                    found=kind,
+                    remedy="choose among these",
+                )
+
+    def _scene(self, index: int) -> Scene:
+        """Where only some kinds are asked, the first scene of a row of them that has one; if none has, the last one."""
+        config = self.config
+        if not config.kinds:
+            return self.world.scene(config.split, config.first + index)
+        for place in range(config.first + index * TRIES, config.first + (index + 1) * TRIES):
+            scene = self.world.scene(config.split, place)
+            asked = tuple(question for question in scene.questions if question.kind in config.kinds)
+            if asked:
+                return replace(scene, questions=asked)
+        return scene
 
     def sample(self, index: int, *, epoch: int = 0) -> Sample:
         config = self.config
-        scene = self.world.scene(config.split, config.first + index)
+        scene = self._scene(index)
         return Sample(
             id=f"{scene.id}#{config.task}",
             turns=_turns(scene, config.task, config.turns),
