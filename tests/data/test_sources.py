@@ -96,7 +96,7 @@ def test_some_kinds_of_questions_alone() -> None:
 def test_kinds_that_a_world_does_not_ask() -> None:
     with pytest.raises(BadInput, match=r"data.kinds: expected kinds of questions that digits asks \(compare, count, .*found rumor"):
         source(type="playground", world="digits", kinds=["count", "rumor"])
-    with pytest.raises(BadInput, match="expected a task that asks questions .* found describe"):
+    with pytest.raises(BadInput, match=r"expected a task that asks questions .* found describe"):
         source(type="playground", world="digits", task="describe", kinds=["count"])
 
 

@@ -17,7 +17,8 @@ class Arithmetic(World):
     in every split, because there are too few of them to learn addition from a part.
 
     Question kinds: add, subtract, difference, compare, greater, count, succession, order, sequence, half, double,
-    digit_sum, parity, digits, copy, number_word, price, price_compare, price_total, most, story, lookup, position.
+    digit_sum, parity, digits, copy, number_word, price, price_compare, price_total, most, ranking, story, lookup,
+    position.
     """
 
     name = "arithmetic"

@@ -124,6 +124,14 @@ def row(rng: random.Random) -> Passage:
     return Passage(text, f"{len(numbers)} numbers", chosen(rng, questions, 5), facts={"numbers": numbers})
 
 
+def _ranking(rng: random.Random, numbers: dict[str, int], nouns: str, ways: tuple[str, str]) -> Question:
+    """To be sorted by number, in the first of two ways from the largest down."""
+    down = rng.random() < 0.5
+    ranked = sorted(numbers, key=lambda name: numbers[name], reverse=down)
+    verb = rng.choice(("sort", "order", "list"))
+    return Question(f"{verb} the {nouns} from {ways[0] if down else ways[1]}.", ", ".join(ranked), "ranking")
+
+
 def tally(rng: random.Random) -> Passage:
     """Who has how many."""
     names = rng.sample(NAMES, rng.randint(2, 4))
@@ -153,6 +161,7 @@ def tally(rng: random.Random) -> Passage:
         ),
         Question(f"how many {plural(thing)} do {a} and {b} have together?", str(have[a] + have[b]), "add"),
         Question(f"who has {counted(have[who], thing)}?", who, "lookup"),
+        _ranking(rng, have, "names", (f"most to fewest {plural(thing)}", f"fewest to most {plural(thing)}")),
     ]
     asked = chosen(rng, questions, 5)
     if any(q.kind in ("greater", "difference", "add") for q in asked):
@@ -205,6 +214,7 @@ def prices(rng: random.Random) -> Passage:
         Question(
             f"you pay {money(paid)} for {two}. how much change do you get?", money(paid - cost[two]), "price_total"
         ),
+        _ranking(rng, cost, "things", ("most to least expensive", "cheapest to dearest")),
     ]
     return Passage(text, f"prices of {listed(things)}", chosen(rng, questions, 5), facts={"cost": cost})
 
