@@ -44,3 +44,16 @@ def test_a_stage_that_is_null_is_left_out_in_all_sizes(tmp_path: Path, size: str
 def test_a_stage_cannot_be_left_out_on_the_command_line() -> None:
     with pytest.raises(BadInput, match=r"stages\.align"):
         load_recipe("llava-1.5", "debug", ["stages.align=null"])
+
+
+@pytest.mark.parametrize("written", ["1e-6", "1e-06", "1E-6", "1.0e-6", "0.000001"])
+def test_small_numbers_are_numbers_however_they_are_written(written: str, tmp_path: Path) -> None:
+    """Where a field may hold anything, too: YAML 1.1 takes 1e-6 for a word."""
+    path = tmp_path / "own.yaml"
+    path.write_text(f"base: llava-1.5\nname: own\nmodel: {{encoder: {{architecture: {{layer_norm_eps: {written}}}}}}}\n")
+    for recipe in (
+        load_recipe(str(path), "paper", []),
+        load_recipe("llava-1.5", "paper", [f"model.encoder.architecture.layer_norm_eps={written}"]),
+    ):
+        assert recipe.model.encoder is not None
+        assert recipe.model.encoder.architecture["layer_norm_eps"] == 1e-6

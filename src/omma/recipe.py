@@ -9,6 +9,7 @@ and values replace. A stage that a file's common part sets to null is not taken 
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -294,6 +295,20 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
     return layers[::-1]
 
 
+class _Loader(yaml.SafeLoader):
+    """As `yaml.SafeLoader`, and 1e-6 is a number, as in YAML 1.2 and JSON: to YAML 1.1 it is a word, for want of a point."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+\Z"), list("-+0123456789")
+)
+
+
+def yaml_value(text: str | bytes) -> Any:
+    """What YAML says. Raises yaml.YAMLError."""
+    return yaml.load(text, Loader=_Loader)
+
+
 def yaml_mapping(text: str | bytes, *, where: str, documented: str) -> dict[str, Any]:
     """What a YAML file says, which is to be a mapping.
 
@@ -301,7 +316,7 @@ def yaml_mapping(text: str | bytes, *, where: str, documented: str) -> dict[str,
         BadInput: naming the line that is no YAML, or what it is instead of a mapping.
     """
     try:
-        data = yaml.safe_load(text)
+        data = yaml_value(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -366,7 +381,7 @@ def _override(data: dict[str, Any], override: str) -> None:
     if path == "size":
         raise BadInput(where, expected="fields of the size", found="the size itself", remedy="use --size")
     try:
-        value = yaml.safe_load(text)
+        value = yaml_value(text)
     except yaml.YAMLError:
         value = text
     node: Any = data

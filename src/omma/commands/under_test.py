@@ -9,15 +9,13 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from omma.errors import BadInput
 from omma.evaluation import Answerer, Item
 from omma.evaluation.models.remote import RemoteModel
 from omma.model.answering import ModelAnswerer
 from omma.model.loading import model_directory
 from omma.parts.base import validated
-from omma.recipe import EvaluationRecipe
+from omma.recipe import EvaluationRecipe, yaml_value
 
 KINDS = ("openai", "gemini", "transformers", "scripted")
 
@@ -68,7 +66,7 @@ def under_test(
         identity = f"{weights_digest(directory)} {settings.max_new_tokens}"
         return UnderTest(own, identity, settings.batch, parameters, lambda: "")
     kind, _, name = model.partition(":")
-    values = {key: yaml.safe_load(value) for key, value in chosen.items()}
+    values = {key: yaml_value(value) for key, value in chosen.items()}
     if kind == "scripted":
         from omma.evaluation.models.scripted import scripted
 
