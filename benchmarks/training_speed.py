@@ -45,6 +45,7 @@ from omma.model.segments import IGNORE
 from omma.objectives.language_modeling import LanguageModelingCollator
 from omma.recipe import Recipe, load_recipe
 from omma.training.loop import Progress, StageRun, train_stage
+from omma.training.precision import multiplies_bf16
 from omma.training.run import environment
 
 WORLDS = ("shapes", "documents", "charts", "digits")
@@ -229,7 +230,11 @@ def picture_share(recipe: Recipe, cache: Path) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="one short round")
-    parser.add_argument("--precision", choices=("bf16", "fp32"), default="bf16")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    faster = "bf16" if multiplies_bf16(device) else "fp32"
+    parser.add_argument(
+        "--precision", choices=("bf16", "fp32"), default=faster, help="of both; the faster one here unless given"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "training_speed.json")
     options = parser.parse_args()
     rounds, steps, batch = (1, UNTIMED + 2, 16) if options.quick else (5, UNTIMED + 15, 64)
