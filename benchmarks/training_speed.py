@@ -1,6 +1,6 @@
 """How fast omma trains, against the Trainer of transformers: the same model, data, precision and samples per step.
 
-    python benchmarks/training_speed.py            a quarter of an hour on 2 CPU cores
+    python benchmarks/training_speed.py            a quarter of an hour on 2 CPU cores, about an hour without bfloat16
     python benchmarks/training_speed.py --quick    a minute, to see that it works
 
 Three contestants take turns in one process, five rounds long; each number is the median of the five.

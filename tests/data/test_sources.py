@@ -88,6 +88,8 @@ def test_some_kinds_of_questions_alone() -> None:
         kind = {question.text: question.kind for question in scene.questions}
         kinds |= {kind[turn.text.split("\n")[-1]] for turn in sample.turns if turn.role is Role.USER}
     assert kinds == {"trend", "count"}
+    later = source(type="playground", world="charts", task="words", turns=20, kinds=["trend", "count"], first=7)
+    assert later.sample(1) == asking.sample(8)
     # Other scenes every time, and the same ones again when asked for again.
     assert len({sample.id for sample in samples}) == 20
     assert asking.sample(7) == samples[7]

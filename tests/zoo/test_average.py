@@ -43,4 +43,7 @@ def test_models_that_are_not_alike(tmp_path: Path) -> None:
         average(tmp_path / "out", [tmp_path, one])
     with pytest.raises(BadInput, match=r"none/model.safetensors: expected weights that can be read"):
         average(tmp_path / "out", [one, tmp_path / "none"])
+    save_file({"weight": torch.zeros(2)}, other / "encoder.safetensors")
+    with pytest.raises(BadInput, match=r"one/encoder.safetensors: expected weights that can be read"):
+        average(tmp_path / "out", [one, other])
     assert not (tmp_path / "out").exists()

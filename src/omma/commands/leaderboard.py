@@ -15,7 +15,8 @@ from omma.commands.evaluate import benchmark_items
 from omma.data.sample import ImageSource
 from omma.evaluation import Item, ItemResult
 from omma.parts.base import validated
-from omma.recipe import Benchmark, EvaluationRecipe, yaml_mapping
+from omma.recipe import Benchmark, EvaluationRecipe
+from omma.yaml_text import yaml_mapping
 
 
 def run(results: Sequence[str], out: Path, *, sources: bool) -> None:

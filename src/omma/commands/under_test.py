@@ -15,7 +15,8 @@ from omma.evaluation.models.remote import RemoteModel
 from omma.model.answering import ModelAnswerer
 from omma.model.loading import model_directory
 from omma.parts.base import validated
-from omma.recipe import EvaluationRecipe, yaml_value
+from omma.recipe import EvaluationRecipe
+from omma.yaml_text import yaml_value
 
 KINDS = ("openai", "gemini", "transformers", "scripted")
 

@@ -49,7 +49,7 @@ Task = Literal["caption", "describe", "questions", "words", "laid-out", "describ
 ASKING = ("questions", "words", "laid-out")
 """Tasks that ask questions."""
 CHECKED = 400
-"""Scenes that are looked through for what kinds of questions a world asks: the rarest come once in a hundred."""
+"""Scenes that are looked through for what kinds of questions a world asks; rarer ones would not be found in `TRIES` either."""
 TRIES = 64
 """Scenes that are looked through for a kind of question that is wanted."""
 
@@ -101,7 +101,7 @@ class PlaygroundSource(Source):
                     "data.kinds",
                     expected=f"kinds of questions that {config.world} asks ({', '.join(known)})",
                     found=kind,
-                    remedy="choose among these",
+                    remedy=f"choose among these; what comes less than once in {CHECKED} scenes cannot be asked alone",
                 )
 
     def _scene(self, index: int) -> Scene:
@@ -109,7 +109,9 @@ class PlaygroundSource(Source):
         config = self.config
         if not config.kinds:
             return self.world.scene(config.split, config.first + index)
-        for place in range(config.first + index * TRIES, config.first + (index + 1) * TRIES):
+        # Rows of their own for every index, so that windows of scenes do not overlap.
+        start = (config.first + index) * TRIES
+        for place in range(start, start + TRIES):
             scene = self.world.scene(config.split, place)
             asked = tuple(question for question in scene.questions if question.kind in config.kinds)
             if asked:

@@ -16,7 +16,8 @@ from pydantic import Field, model_validator
 
 from omma.errors import BadInput, nearest
 from omma.parts.base import validated
-from omma.recipe import Recipe, Settings, Size, load_recipe, yaml_mapping
+from omma.recipe import Recipe, Settings, Size, load_recipe
+from omma.yaml_text import yaml_mapping
 
 FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names of studies and choices are names of folders."""

@@ -28,11 +28,11 @@ def average(out: Path, models: list[Path]) -> None:
     """
     if len(models) < 2:
         raise BadInput("models", expected="two or more to average", found=str(len(models)), remedy="name several")
-    names = sorted(file.name for file in models[0].glob("*.safetensors"))
-    if not names:
+    if not any(models[0].glob("*.safetensors")):
         raise BadInput(
             str(models[0]), expected="weights (*.safetensors)", found="none", remedy="name a directory of a model"
         )
+    names = sorted({file.name for model in models for file in model.glob("*.safetensors")})
     with replaced_directory(out) as directory:
         for file in models[0].iterdir():
             if file.is_file() and file.name not in names:
