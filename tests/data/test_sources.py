@@ -11,6 +11,7 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
+from omma.data.montage import Montage
 from omma.data.playground import WORLDS
 from omma.data.sample import Role, Sample
 from omma.data.sources import SOURCES, Source, Task
@@ -61,11 +62,19 @@ def test_nlvr_orders_are_drawn_anew_every_epoch(nlvr: Path) -> None:
     assert {tuple(source(type="nlvr", folder=nlvr).sample(0, epoch=e).meta["box_order"]) for e in range(9)} == {(0, 1, 2)}
 
 
+def test_nlvr_on_one_sheet(nlvr: Path) -> None:
+    apart, sheet = (source(type="nlvr", folder=nlvr, box_orders="random", montage=montage) for montage in (False, True))
+    for index in range(6):
+        (image,) = sheet.sample(index).images
+        assert image == Montage(apart.sample(index).images) and image.size == (204, 204)
+        assert sheet.sample(index).turns[1:] == apart.sample(index).turns[1:]
+
+
 def roles(sample: Sample) -> list[Role]:
     return [turn.role for turn in sample.turns]
 
 
-@pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels", "recall", "reading"])
+@pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels", "montage", "recall", "reading"])
 def test_playground_tasks(world: str) -> None:
     for task in get_args(Task):
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from omma.data.images import CroppedImage, TarImage
 from omma.data.json_index import JsonIndex
+from omma.data.montage import Montage
 from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 
@@ -61,8 +62,8 @@ class NlvrExample:
 class Nlvr:
     """The examples of one split as samples, by index or in order.
 
-    A sample shows three pictures (one a box), asks for the truth of the statement, and answers "true" or "false". Its
-    ``meta`` holds label, example_id, permutation, directory, cluster (equal for the examples that were written
+    A sample shows three pictures (one a box) or their `Montage`, asks for the truth of the statement, and answers "true" or
+    "false". Its ``meta`` holds label, example_id, permutation, directory, cluster (equal for the examples that were written
     together) and kind.
 
     Args:
@@ -71,17 +72,25 @@ class Nlvr:
         box_orders: "given" shows the boxes from left to right; "random" in an order drawn from the seed, the epoch and the
             example's id, so that it is the same wherever and whenever that epoch is read.
         seed: of the random orders.
+        montage: the three boxes on one sheet, as one picture, instead of three pictures.
 
     Raises:
         BadInput: at once, if a file is missing or damaged or a line is not as described.
     """
 
     def __init__(
-        self, folder: Path, split: str, *, box_orders: Literal["given", "random"] = "given", seed: int = 0
+        self,
+        folder: Path,
+        split: str,
+        *,
+        box_orders: Literal["given", "random"] = "given",
+        seed: int = 0,
+        montage: bool = False,
     ) -> None:
         if box_orders not in ("given", "random"):
             raise ValueError(f"box_orders is 'given' or 'random', not {box_orders!r}")
         self.split, self.box_orders, self.seed, self.epoch = split, box_orders, seed, 0
+        self.montage = montage
         lines, archive = (_found(Path(folder) / f"{split}.{suffix}") for suffix in ("jsonl", "tar"))
         members = _members(archive)
         index = JsonIndex.of(lines)
@@ -93,13 +102,11 @@ class Nlvr:
     def __getitem__(self, index: int) -> Sample:
         example = self.examples[operator.index(index)]
         order = self._order(example)
+        boxes = tuple(CroppedImage(example.image, BOXES[place]) for place in order)
         return Sample(
             id=example.id,
             turns=(
-                user(
-                    *(CroppedImage(example.image, BOXES[place]) for place in order),
-                    PROMPT.format(sentence=example.sentence),
-                ),
+                user(*((Montage(boxes),) if self.montage else boxes), PROMPT.format(sentence=example.sentence)),
                 assistant(ANSWERS[example.label]),
             ),
             source=f"nlvr/{self.split}",

@@ -181,6 +181,8 @@ class NlvrSource(Source):
         split: Literal["train", "dev"] = "train"
         box_orders: Literal["given", "random"] = "given"
         """In which order the three boxes are shown: as they are, or in one drawn anew every epoch."""
+        montage: bool = False
+        """The three boxes on one sheet, instead of three pictures."""
         directories: list[int] = []
         """Only the examples of these directories; with ``except_directories`` on the other side, a validation fold."""
         except_directories: list[int] = []
@@ -194,7 +196,7 @@ class NlvrSource(Source):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        data = Nlvr(config.folder, config.split, box_orders=config.box_orders)
+        data = Nlvr(config.folder, config.split, box_orders=config.box_orders, montage=config.montage)
         if config.directories or config.except_directories:
             rest, held_out = data.hold_out_directories(config.directories or config.except_directories)
             data = held_out if config.directories else rest

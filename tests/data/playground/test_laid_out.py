@@ -52,7 +52,12 @@ def test_what_reaches_over_the_edge_is_still_there() -> None:
     assert rows(laid_out(scene(Box(-5, -5, 3, 3, "a"), Box(78, 78, 95, 95, "b")))) == {0: "a - - - - - - -", 7: "- - - - - - - b"}
 
 
-@pytest.mark.parametrize("world", ["documents", "shapes", "digits", "charts", "panels", "reading"])
+def test_several_pictures_are_not_told_by_the_first() -> None:
+    found = WORLDS.get("panels", where="world").Config().build().scene("train", 0)
+    assert found.boxes and laid_out(found) == ""
+
+
+@pytest.mark.parametrize("world", ["documents", "shapes", "digits", "charts", "montage", "reading"])
 @settings(max_examples=25, deadline=None)
 @given(index=st.integers(0, 10**6))
 def test_every_word_is_there_once_and_rows_go_down_the_page(world: str, index: int) -> None:

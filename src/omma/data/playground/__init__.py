@@ -5,6 +5,7 @@ from omma.data.playground import charts as charts
 from omma.data.playground import digits as digits
 from omma.data.playground import documents as documents
 from omma.data.playground import language as language
+from omma.data.playground import montage as montage
 from omma.data.playground import panels as panels
 from omma.data.playground import reading as reading
 from omma.data.playground import recall as recall

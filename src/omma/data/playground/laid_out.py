@@ -20,11 +20,14 @@ LINES = 3
 
 
 def laid_out(scene: Scene) -> str:
-    """Printed words, and boxes whose label says more than those, of the first picture on a grid of 8 x 8 cells.
+    """Printed words, and boxes whose label says more than those, of the picture on a grid of 8 x 8 cells.
 
     The picture is put in the middle of a square first. A row is a line; a cell is an empty mark, or what begins in it. Cells
-    that a word goes on through have no mark: what is longer takes more room here, too. Without words and boxes it is "".
+    that a word goes on through have no mark: what is longer takes more room here, too. Without words and boxes it is "", and
+    so it is of several pictures, of which places are known in the first one alone.
     """
+    if len(scene.images) > 1:
+        return ""
     boxes = [box for box in told_by_place(scene.words, scene.boxes) if box.label]
     if not boxes:
         return ""

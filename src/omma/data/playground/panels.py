@@ -34,8 +34,7 @@ class PanelsWorld(World):
     def scene(self, split: Split, index: int) -> Scene:
         if split not in SPLITS or index < 0:
             raise ValueError(f"expected a split of {SPLITS} and an index >= 0, found {split!r} and {index}")
-        rng = scene_random(self.name, split, index)
-        panels = sample_panels(rng, split)
+        rng, panels = _drawn(split, index)
         description, detail = describe(rng, panels, prefer_sizes=split == "compositional")
         key = f"playground/{VERSION}/{self.name}/{split}/{index}"
         questions = _statements(rng, panels, split, detail) + plain_questions(rng, panels, rng.randint(1, 3))
@@ -50,6 +49,17 @@ class PanelsWorld(World):
             masks=partial(draw_box_masks, panels[0]),
             facts=_facts(panels, detail),
         )
+
+
+def panels_of(split: Split, index: int) -> Panels:
+    """What is in the three boxes of that scene."""
+    return _drawn(split, index)[1]
+
+
+def _drawn(split: Split, index: int) -> tuple[random.Random, Panels]:
+    """The boxes, and the state of the randomness after them, which the words go on with."""
+    rng = scene_random(PanelsWorld.name, split, index)
+    return rng, sample_panels(rng, split)
 
 
 HELD_OUT_KINDS: tuple[Term, ...] = tuple(Kind(*look) for look in sorted(HELD_OUT_ITEMS))

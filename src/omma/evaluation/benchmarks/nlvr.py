@@ -27,9 +27,11 @@ class NlvrBenchmark(PublishedBenchmark):
         """Which of the two files is asked."""
         folder: Path
         """Where its JSON lines and its archive of pictures lie."""
+        montage: bool = False
+        """The three boxes on one sheet, instead of three pictures."""
 
     def questions(self) -> Iterable[Item]:
-        for sample in Nlvr(self.config.folder, self.config.split):
+        for sample in Nlvr(self.config.folder, self.config.split, montage=self.config.montage):
             question, answer = sample.turns
             item = self.item(
                 sample.id,
