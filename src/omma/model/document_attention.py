@@ -23,7 +23,7 @@ from omma.model.attention import AttentionPlan
 from omma.model.product_attention import is_faster, products, refuse_other_scores
 
 NAME = "omma_documents"
-LIKE = 0.75
+LIKE = 0.9
 """Documents share a gather with longer ones if they have at least this fraction of their length."""
 
 

@@ -7,14 +7,16 @@ the attention description. A frozen encoder's features come from the cache where
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
 from omma.data.feature_cache import FeatureReader
 from omma.data.packing import pack
@@ -23,6 +25,7 @@ from omma.errors import BadInput
 from omma.model.attention import PADDING, AttentionPlan
 from omma.model.composition import Composition
 from omma.model.document_attention import Documents, attending_documents, attends_documents
+from omma.model.last_layer import LastLayer
 from omma.model.modeling import decoder_hidden, target_losses
 from omma.model.pixels import views_uint8
 from omma.model.segments import IGNORE, Rendered, Renderer
@@ -184,8 +187,19 @@ class LanguageModeling(Objective):
     def model(self) -> Composition:
         return self._model[0]
 
-    def running(self) -> AbstractContextManager[None]:
-        return attending_documents(self.model.language_model)
+    @cached_property
+    def last_layer(self) -> LastLayer:
+        return LastLayer(self.model.language_model)
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        with attending_documents(self.model.language_model), self.last_layer.sparing() if self._spares else nullcontext():
+            yield
+
+    @property
+    def _spares(self) -> bool:
+        """An expert looks for its tokens in whole rows."""
+        return self.model.vlm is None or self.model.vlm.expert is None
 
     def collator(self) -> LanguageModelingCollator:
         model, config = self.model, self.config
@@ -231,11 +245,12 @@ class LanguageModeling(Objective):
         else:
             attention = {"attention_mask": plan.dense()}
         attention |= {"inputs_embeds": self.embed(batch), "position_ids": plan.positions()}
+        learned = batch["labels"][:, 1:] != IGNORE
+        prompt = self._prompt(batch) if self.config.prompt_share else torch.zeros_like(learned)
+        self.last_layer.read(nn.functional.pad(learned | prompt, (0, 1)))
         with model.routing(batch["input_ids"]):
             hidden = decoder_hidden(model.language_model, **attention)[:, :-1]
-        learned = batch["labels"][:, 1:] != IGNORE
         losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:
-            prompt = self._prompt(batch)
             losses["prompt"] = target_losses(model.language_model, hidden[prompt], batch["input_ids"][:, 1:][prompt])
         return losses
