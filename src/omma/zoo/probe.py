@@ -26,7 +26,7 @@ from omma.objectives.transcription import Transcription
 from omma.parts.encoders import ENCODERS
 from omma.parts.resolution import RESOLUTIONS
 
-WORLDS = ("shapes", "documents", "charts", "digits", "reading")
+WORLDS = ("shapes", "documents", "charts", "digits", "reading", "montage")
 SPLITS = ("fresh", "compositional")
 SIDE = 128
 RIDGE = 1e-3
