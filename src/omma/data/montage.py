@@ -38,8 +38,8 @@ class Montage:
     @property
     def size(self) -> tuple[int, int]:
         sizes = [image.size for image in self.images]
-        width, height = cell(sizes)
-        columns = grid_columns(len(sizes))
+        width, height = _cell(sizes)
+        columns = _columns(len(sizes))
         rows = math.ceil(len(sizes) / columns)
         return columns * (width + GAP) - GAP, rows * (height + GAP) - GAP
 
@@ -53,15 +53,15 @@ class Montage:
 
 def corners(sizes: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     """(left, top) of each picture on the sheet, given their (width, height)."""
-    width, height = cell(sizes)
-    columns = grid_columns(len(sizes))
+    width, height = _cell(sizes)
+    columns = _columns(len(sizes))
     return [(place % columns * (width + GAP), place // columns * (height + GAP)) for place in range(len(sizes))]
 
 
-def cell(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _cell(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """(width, height) of a cell, in which each of the pictures has room."""
     return max(width for width, _ in sizes), max(height for _, height in sizes)
 
 
-def grid_columns(pictures: int) -> int:
+def _columns(pictures: int) -> int:
     return math.ceil(math.sqrt(pictures))

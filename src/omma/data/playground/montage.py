@@ -1,8 +1,8 @@
 """The montage world: the scenes of the panels world with the three boxes on one sheet.
 
 For models that are to take one picture of bounded size, and for objectives that know what stands where in a picture: they
-read boxes of the first picture alone. A scene has the words of the panels scene of the same split and index, so that what
-the number of pictures matters can be measured on equal terms.
+read boxes of the first picture alone. A scene has the words of the panels scene of the same split and index, so that one
+picture and three can be compared on equal terms.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -31,7 +30,7 @@ class MontageWorld(World):
 
     name = "montage"
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: World.Config) -> None:
         super().__init__(config)
         self.panels = PanelsWorld.Config().build()
 
