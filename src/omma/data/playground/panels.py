@@ -37,7 +37,7 @@ class PanelsWorld(World):
         rng, panels = _drawn(split, index)
         description, detail = describe(rng, panels, prefer_sizes=split == "compositional")
         key = f"playground/{VERSION}/{self.name}/{split}/{index}"
-        questions = _statements(rng, panels, split, detail) + plain_questions(rng, panels, rng.randint(1, 3))
+        questions = statements(rng, panels, split, detail, rng.randint(6, 8)) + plain_questions(rng, panels, rng.randint(1, 3))
         rng.shuffle(questions)
         return Scene(
             id=f"{self.name}/{split}/{index}",
@@ -66,14 +66,14 @@ HELD_OUT_KINDS: tuple[Term, ...] = tuple(Kind(*look) for look in sorted(HELD_OUT
 HELD_OUT_STACKS: tuple[Term, ...] = tuple(Colors(stack) for stack in sorted(HELD_OUT_TOWERS))
 
 
-def _statements(rng: random.Random, panels: Panels, split: Split, detail: Detail) -> list[Question]:
-    """No text twice, however it is asked."""
+def statements(rng: random.Random, panels: Panels, split: Split, detail: Detail, number: int) -> list[Question]:
+    """Up to ``number``, to be called true or false; no text twice, however it is asked."""
     towers = bool(panels[0].towers)
     claims = draw_claims(
         rng,
         panels,
         TOWERS if towers else SCATTERED,
-        number=rng.randint(6, 8),
+        number=number,
         sizes=detail.sizes,
         walls=detail.walls,
         split=split,
