@@ -28,6 +28,7 @@ from omma.model.document_attention import Documents, attending_documents, attend
 from omma.model.last_layer import LastLayer
 from omma.model.modeling import decoder_hidden, target_losses
 from omma.model.pixels import views_uint8
+from omma.model.rms_norm import fewer_passes
 from omma.model.segments import IGNORE, Rendered, Renderer
 from omma.model.views import Arranger, joined_index, shapes_of
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
@@ -193,7 +194,9 @@ class LanguageModeling(Objective):
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        with attending_documents(self.model.language_model), self.last_layer.sparing() if self._spares else nullcontext():
+        language_model = self.model.language_model
+        sparing = self.last_layer.sparing() if self._spares else nullcontext()
+        with attending_documents(language_model), fewer_passes(language_model), sparing:
             yield
 
     @property
