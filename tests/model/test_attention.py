@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from omma.model import document_attention
 from omma.model.attention import PADDING, AttentionPlan
 from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.modeling import decoder_hidden
@@ -143,3 +144,20 @@ def test_no_document_sees_another() -> None:
     other[6:15] = False
     assert torch.equal(before[:, other], after[:, other])
     assert not torch.equal(F.normalize(before[:, 6:15]), F.normalize(after[:, 6:15]))
+
+
+@settings(deadline=None, max_examples=60)
+@given(length=st.integers(1, 14), window=st.none() | st.integers(1, 14), block=st.integers(1, 15), seed=st.integers(0, 99))
+def test_blocks_of_queries_attend_like_the_whole(length: int, window: int | None, block: int, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    inputs = [torch.randn(2, heads, length, 4, generator=generator, dtype=torch.float64) for heads in (4, 2, 2)]
+    window = None if window is None else min(window, length)
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(document_attention, "BLOCK", block)
+        for attend in (document_attention._fused, document_attention._products):
+            leaves = [tensor.clone().requires_grad_() for tensor in inputs]
+            attended = attend(*leaves, 0.5, 0.0, window)
+            (attended * torch.linspace(-1, 1, attended.numel()).view_as(attended)).sum().backward()
+            found.append([attended.detach(), *(leaf.grad for leaf in leaves)])
+    torch.testing.assert_close(found[1], found[0])
