@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
@@ -201,3 +202,12 @@ def test_architecture_and_playground_pages_name_every_part() -> None:
             assert f"`{name}`" in PAGES["docs/architecture.md"], name
     for name in (*own(WORLDS), *SPLITS):
         assert f"| `{name}` |" in PAGES["docs/playground.md"], name
+
+
+def test_the_speed_that_the_docs_show_is_the_one_that_was_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "training_speed.json").read_text())
+    shown = (ROOT / "docs" / "training.md").read_text()
+    for name, value in measured["median"].items():
+        assert f"| {value:,.0f} |" in shown, name
+    assert f"| {measured['ratio_cached']} |" in shown and f"| {measured['ratio_encoding']} |" in shown
+    assert f"{measured['picture_share_of_a_cached_step']:.1%} of a step" in shown
