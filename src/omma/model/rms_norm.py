@@ -1,7 +1,7 @@
 """Root mean square norms in fewer passes over memory, for training on CPUs.
 
 As they are written in `transformers`, forward and backward of one norm pass over the tokens some twenty times, in float32
-whatever the model is in; a small language model spends a seventh of a step on them. Half of the passes are enough.
+whatever the model is in: a small language model spends a good part of a step on them. Half of the passes are enough.
 (Zhang and Sennrich, Root Mean Square Layer Normalization, arXiv 1910.07467.)
 """
 
