@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel
 
 from omma.model.loading import load_model
+from omma.parts.weights import locate
+from omma.recipe import load_recipe
 from omma.training.run import train
 from omma.zoo.ship import card, save_encoder, save_whole
 from toy_training import MODEL, toy_recipe
@@ -56,3 +59,9 @@ def test_a_card_tells_the_run(run: Path) -> None:
     for name, stage in recipe.stages.items():
         assert f"| {name} | {stage.steps} | {stage.batch} | loss " in text
     assert recipe.to_yaml().strip() in text
+
+
+def test_the_model_to_chat_with_is_what_the_demo_makes() -> None:
+    shipped = (Path(locate("zoo:llava-1.5-small", where="model")) / "README.md").read_text(encoding="utf-8")
+    made_by = shipped.partition("```yaml\n")[2].partition("```")[0]
+    assert yaml.safe_load(made_by) == yaml.safe_load(load_recipe("llava-1.5", "small").to_yaml())
