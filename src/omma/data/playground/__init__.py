@@ -10,6 +10,7 @@ from omma.data.playground import panels as panels
 from omma.data.playground import reading as reading
 from omma.data.playground import recall as recall
 from omma.data.playground import shapes as shapes
+from omma.data.playground import sheets as sheets
 from omma.data.playground.base import SPLITS, WORLDS, Question, Scene, World
 
 __all__ = ["SPLITS", "WORLDS", "Question", "Scene", "World"]
