@@ -10,18 +10,16 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import json
 import operator
-import tarfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from omma.data.images import CroppedImage, TarImage
-from omma.data.json_index import JsonIndex
 from omma.data.montage import Montage
 from omma.data.sample import Sample, assistant, user
+from omma.data.tar_pictures import TarRecord, tar_records
 from omma.errors import BadInput
 
 PROMPT = "True or false: {sentence}"
@@ -34,6 +32,8 @@ BOXES = ((0, 0, 100, 100), (150, 0, 250, 100), (300, 0, 400, 100))
 
 ORDERS = tuple(itertools.permutations(range(3)))
 """Every order of the three boxes."""
+
+REMEDY = "get the data set from github.com/lil-lab/nlvr, folder nlvr, and pack its splits like this"
 
 _FIELDS: dict[str, type] = {
     "id": str,
@@ -91,10 +91,8 @@ class Nlvr:
             raise ValueError(f"box_orders is 'given' or 'random', not {box_orders!r}")
         self.split, self.box_orders, self.seed, self.epoch = split, box_orders, seed, 0
         self.montage = montage
-        lines, archive = (_found(Path(folder) / f"{split}.{suffix}") for suffix in ("jsonl", "tar"))
-        members = _members(archive)
-        index = JsonIndex.of(lines)
-        self.examples = tuple(_example(*index.read(number), lines, archive, members) for number in range(len(index)))
+        records = tar_records(folder, split, fields=", ".join(_FIELDS), remedy=REMEDY)
+        self.examples = tuple(map(_example, records))
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -160,66 +158,8 @@ class Nlvr:
         return ORDERS[int.from_bytes(digest, "big") % len(ORDERS)]
 
 
-def _found(path: Path) -> Path:
-    if path.is_file():
-        return path
-    raise BadInput(
-        str(path),
-        expected="a file of the NLVR data set, <split>.jsonl (fields "
-        + ", ".join(_FIELDS)
-        + ") or <split>.tar (pictures)",
-        found="a directory" if path.is_dir() else "nothing" if path.parent.is_dir() else "not even the folder",
-        remedy="get the data set from github.com/lil-lab/nlvr, folder nlvr, and pack its splits like this",
-    )
-
-
-def _members(archive: Path) -> dict[str, TarImage]:
-    """Every regular member of the archive by name."""
-    try:
-        with tarfile.open(archive, "r:") as tar:
-            return {
-                member.name: TarImage(archive, member.offset_data, member.size, member.name)
-                for member in tar
-                if member.isreg()
-            }
-    except (tarfile.TarError, OSError) as error:
-        raise BadInput(
-            str(archive),
-            expected="a whole, uncompressed tar archive",
-            found=str(error),
-            remedy="fetch or pack it again",
-        ) from error
-
-
-def _example(data: bytes, line: int, path: Path, archive: Path, members: dict[str, TarImage]) -> NlvrExample:
-    where = f"{path}, line {line}"
-    try:
-        record: Any = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise BadInput(where, expected="a JSON object", found=str(error), remedy="fetch the file again") from error
-    for field, kind in _FIELDS.items():
-        value = record.get(field) if isinstance(record, dict) else None
-        if type(value) is not kind:
-            raise BadInput(
-                f"{where}, field {field}", expected=f"a {kind.__name__}", found=repr(value), remedy="correct the line"
-            )
-    if not record["directory"].isdecimal():
-        raise BadInput(
-            f"{where}, field directory", expected="digits", found=repr(record["directory"]), remedy="correct the line"
-        )
-    if record["image"] not in members:
-        raise BadInput(
-            f"{where}, field image",
-            expected=f"a member of {archive}",
-            found=repr(record["image"]),
-            remedy="fetch the archive again, or remove the line",
-        )
-    return NlvrExample(
-        id=record["id"],
-        example_id=record["example_id"],
-        permutation=record["permutation"],
-        sentence=record["sentence"],
-        label=record["label"],
-        directory=int(record["directory"]),
-        image=members[record["image"]],
-    )
+def _example(record: TarRecord) -> NlvrExample:
+    values = {field: record.value(field, kind) for field, kind in _FIELDS.items()}
+    if not values["directory"].isdecimal():
+        raise record.bad("directory", "digits", repr(values["directory"]))
+    return NlvrExample(**values | {"directory": int(values["directory"]), "image": record.image()})

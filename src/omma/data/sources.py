@@ -13,6 +13,7 @@ from omma.data.nlvr import Nlvr
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Scene, Split, scene_random
 from omma.data.playground.laid_out import laid_out
+from omma.data.printed_lines import PrintedLines
 from omma.data.sample import Sample, Turn, assistant, user
 from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
@@ -205,3 +206,22 @@ class NlvrSource(Source):
 
     def sample(self, index: int, *, epoch: int = 0) -> Sample:
         return self.data.at_epoch(epoch)[index]
+
+
+@SOURCES.register("printed-lines")
+class PrintedLinesSource(Source):
+    """Lines cut out of scans, to be read out (`omma.data.printed_lines`)."""
+
+    class Config(PartConfig):
+        folder: Path
+        split: str = "train"
+        lower: bool = False
+        """Answers in small letters, for language models that write no others."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.data = PrintedLines(config.folder, config.split, lower=config.lower)
+        self.length = len(self.data)
+
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
+        return self.data[index]

@@ -20,6 +20,7 @@ from omma.evaluation.metrics import vqa
 from omma.evaluation.metrics.anls import anls
 from omma.evaluation.metrics.boxes import Frame, Size, clipped, iou
 from omma.evaluation.metrics.captioning import CiderD, bleu_counts, ptb_tokens, rouge_l
+from omma.evaluation.metrics.error_rates import character_errors
 from omma.evaluation.metrics.hallucination import Ontology, amber_scores
 from omma.evaluation.metrics.multiple_choice import LETTERS, chosen
 from omma.evaluation.metrics.relaxed import Profile as RelaxedProfile
@@ -114,6 +115,30 @@ class ReadText(Truth):
 
     def judge(self, reply: str) -> Verdict:
         return Verdict(anls(reply, self.texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript(Truth):
+    """Text to be read out, letter by letter. A reply earns 1 - its character error rate, at least 0; edits and length go beside
+    it, of whose sums a corpus has its rate.
+
+    Attributes:
+        case: whether capital and small letters differ.
+    """
+
+    graded = True
+    text: str
+    case: bool = False
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        return (self.text,)
+
+    def judge(self, reply: str) -> Verdict:
+        said, text = (reply, self.text) if self.case else (reply.casefold(), self.text.casefold())
+        errors = character_errors([said], [text])
+        edits, length = int(errors.edits[0]), int(errors.lengths[0])
+        return Verdict(max(0.0, 1 - errors.rate), counts={"edits": edits, "length": length})
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,9 +297,26 @@ def ocrbench(at: Path) -> Config:
     return {"type": "ocrbench", "file": write(at / "OCRBench.json", records), "images": str(at / "OCRBench_Images")}
 
 
+def printed_lines(at: Path) -> Config:
+    folder = at / "scans"
+    folder.mkdir()
+    records = []
+    with tarfile.open(folder / "val.tar", "w") as archive:
+        for number, color in enumerate(COLORS[:3]):
+            data = encoded(color)
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+            boxes = {f"{number}{number}": [2, 2, 30, 10], f"X-{number}": [2.5, 14, 60, 10]}
+            texts = [{"bbox": box, "text": text} for text, box in boxes.items()]
+            records.append({"id": f"r{number}", "image": info.name, "lines": texts})
+    lines(folder / "val.jsonl", records)
+    return {"type": "printed-lines", "folder": str(folder)}
+
+
 MAKERS: dict[str, Callable[[Path], Config]] = {
     "vqav2": vqav2, "textvqa": textvqa, "gqa": gqa, "docvqa": docvqa, "chartqa": chartqa, "scienceqa": scienceqa, "mmbench": mmbench,
     "mme": mme, "mmstar": mmstar, "pope": pope, "hallusionbench": hallusionbench, "amber": amber, "refcoco": refcoco,
-    "coco-captions": coco_captions, "nlvr": nlvr, "ocrbench": ocrbench,
+    "coco-captions": coco_captions, "nlvr": nlvr, "ocrbench": ocrbench, "printed-lines": printed_lines,
 }  # fmt: skip
 """Name of a benchmark -> what writes it into a folder and returns its config."""

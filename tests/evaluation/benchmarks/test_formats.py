@@ -37,11 +37,12 @@ WORDS = {
     "coco-captions": "\nProvide a one-sentence caption for the provided image.",
     "nlvr": "True or false: There is a red box.",
     "ocrbench": "\nwhat is written in the image?",
+    "printed-lines": "\nWhat does it say?",
 }
 COUNTS = {
     "vqav2": (6, 3), "textvqa": (3, 3), "gqa": (6, 3), "docvqa": (4, 3), "chartqa": (3, 3), "scienceqa": (5, 5), "mmbench": (15, 4),
     "mme": (18, 9), "mmstar": (4, 4), "pope": (8, 4), "hallusionbench": (13, 4), "amber": (6, 3), "refcoco": (6, 3),
-    "coco-captions": (3, 3), "nlvr": (6, 3), "ocrbench": (3, 3),
+    "coco-captions": (3, 3), "nlvr": (6, 3), "ocrbench": (3, 3), "printed-lines": (6, 3),
 }  # fmt: skip
 
 
@@ -109,12 +110,20 @@ def test_figures_of_the_oracle(name: str, tmp_path: Path) -> None:
         "pope": {"F1 of yes": 1, "answered with yes": 0.5}, "hallusionbench": {"aAcc": 1, "qAcc": 1, "fAcc": 1},
         "amber": {"CHAIR": 0, "Cover": 1, "Hal": 0, "Cog": 0, "F1 of no": 1, "AMBER score": 100},
         "refcoco": {"Acc@0.9": 1, "centre in the box": 1, "no box with an area": 0}, "nlvr": {"consistency": 1},
-        "coco-captions": {"BLEU-1": 1, "BLEU-4": 1, "ROUGE-L": 1},
+        "coco-captions": {"BLEU-1": 1, "BLEU-4": 1, "ROUGE-L": 1}, "printed-lines": {"character error rate": 0},
     }  # fmt: skip
     for wanted, value in perfect.get(name, {}).items():
         assert figure(scores, wanted) == pytest.approx(value), wanted
     if name == "hallusionbench":
         assert {f.name: f.blind is None for f in scores.figures}["fAcc"] is False
+
+
+def test_the_error_rate_of_printed_lines_is_one_of_all_characters(tmp_path: Path) -> None:
+    scores = scored(made(MAKERS["printed-lines"](tmp_path)), "yes-sayer")
+    # "yes" for "00" and "X-0": three edits for every line, of five characters of two.
+    assert figure(scores, "character error rate") == pytest.approx(6 / 5)
+    (cell,) = (cell for cell in scores.cells if cell.kind is None)
+    assert cell.accuracy.value == 0.0
 
 
 def test_a_yes_sayer_on_pope_and_mme(tmp_path: Path) -> None:
