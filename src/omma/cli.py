@@ -135,7 +135,8 @@ def evaluate(
     model: Annotated[
         str,
         typer.Argument(
-            help="A saved model, a finished run, zoo:NAME, openai:NAME, gemini:NAME, transformers:NAME or scripted:NAME.",
+            help="A saved model, a finished run, zoo:NAME, openai:NAME, gemini:NAME, transformers:NAME, tesseract:LANGUAGE or "
+            "scripted:NAME.",
             metavar="MODEL",
         ),
     ],

@@ -263,7 +263,11 @@ def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str]
         data = _merge(data, layer.get("sizes", {}).get(size) or {})
     data["size"] = size
     for override in overrides:
+        known = set(_stages(data))
         _override(data, override)
+        # A stage that is changed to nothing is left out.
+        for name in [name for name in known & set(_stages(data)) if data["stages"][name] is None]:
+            del data["stages"][name]
     return validated(Recipe, data, where="")
 
 

@@ -162,8 +162,12 @@ def test_an_unknown_world_is_refused(command, finished_run: Path, one_sentence) 
 
 @pytest.mark.parametrize("name", ["evaluate", "chat", "export"])
 @pytest.mark.parametrize(
-    "file", ["projector.safetensors", "model.safetensors.index.json", "processor_config.json", "tokenizer.json"]
-)
+    "file",
+    [
+        "projector.safetensors", "encoder.safetensors", "model.safetensors.index.json", "config.json", "generation_config.json",
+        "processor_config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("how", ["missing", "truncated"])
 def test_a_broken_model_is_named_by_its_file(command, own_run: Path, one_sentence, name: str, file: str, how: str) -> None:
     path = own_run / "model" / file

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,18 @@ def test_contrastive_by_hand(loss: str) -> None:
         rows, columns = (np.log(np.exp(s).sum(1)) - np.diag(s) for s in (scores, scores.T))
         expected = (rows.sum() + columns.sum()) / 2
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_clips_temperature_is_bounded_and_siglips_is_not() -> None:
+    for loss, bounded in (("softmax", True), ("sigmoid", False)):
+        objective: Any = objective_of(encoder_alone(), **CONTRASTIVE, loss=loss)
+        batch = {key: torch.from_numpy(value) for key, value in step_of(objective, captioned(4)).micro_batches[0].items()}
+        found = []
+        for scale in (100.0, 1000.0):
+            objective.log_scale.data.fill_(math.log(scale))
+            with torch.no_grad():
+                found.append(float(objective.losses(batch)["contrastive"]))
+        assert (found[0] == pytest.approx(found[1], rel=1e-4)) == bounded
 
 
 def test_equal_texts_match_each_other() -> None:

@@ -145,6 +145,11 @@ def test_a_model_may_begin_where_another_ended(tmp_path: Path) -> None:
     assert model.vlm is not None
     before = read_tensors(tmp_path / "first" / "model")
     assert all(torch.equal(before[name], model.vlm.state_dict()[name]) for name in before)
+    cut = {"type": "anyres", "size": 32, "canvases": [[32, 64]]}
+    marked = toy_recipe(model={"from_checkpoint": str(tmp_path / "first"), "resolution": cut}, stages=tune)
+    projector = run.build_model(marked).projector
+    assert projector is not None and projector.marks is not None, "vectors that the first had not begin anew"
+    assert projector.marks.shape == (1, 32) and projector.marks.std() > 0
     train(again, tmp_path / "second")
     assert weights(tmp_path / "second")["encoder.safetensors"] == weights(tmp_path / "first")["encoder.safetensors"]
     assert weights(tmp_path / "second")["projector.safetensors"] != weights(tmp_path / "first")["projector.safetensors"]

@@ -29,8 +29,8 @@ def run(recipe_name: str, size: str, out: Path) -> None:
     _say(
         console,
         "A language model that has never seen a picture and a vision encoder that has never heard a question are about "
-        "to be joined. First a projector between them learns to caption; then it and the language model learn to "
-        "answer questions.",
+        "to be joined. First a projector between them learns to hand on what is where; then it and the language model "
+        "learn to answer questions.",
     )
     train_with_progress(recipe, out, console)
     results = evaluate_model(recipe, str(out), out, out, console)

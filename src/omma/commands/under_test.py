@@ -18,7 +18,7 @@ from omma.parts.base import validated
 from omma.recipe import EvaluationRecipe
 from omma.yaml_text import yaml_value
 
-KINDS = ("openai", "gemini", "transformers", "scripted")
+KINDS = ("openai", "gemini", "transformers", "tesseract", "scripted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,8 @@ def under_test(
     """The model of that name, ready to be asked.
 
     Args:
-        model: a directory, a run, ``zoo:NAME``, ``openai:NAME``, ``gemini:NAME``, ``transformers:NAME`` or ``scripted:NAME``.
+        model: a directory, a run, ``zoo:NAME``, ``openai:NAME``, ``gemini:NAME``, ``transformers:NAME``,
+            ``tesseract:LANGUAGE`` or ``scripted:NAME``.
         items: what it will be asked; scripted models know them.
         chosen: settings of the model, as ``key=value`` on the command line has them.
         replies: where replies that are paid for are kept; the user's cache if absent.
@@ -73,12 +74,16 @@ def under_test(
 
         _refuse_settings(model, chosen)
         return UnderTest(scripted(name, items), model, settings.batch, {}, lambda: "")
+    if kind == "tesseract":
+        from omma.evaluation.models.tesseract import Tesseract
+
+        _refuse_unknown(model, values, ("layout", "enlarge"))
+        reader = Tesseract(name, **values)
+        return UnderTest(reader, f"{model} {reader.version} {values}", settings.batch, {}, lambda: "")
     if kind == "transformers":
         from omma.evaluation.models.any_transformers import TransformersModel
 
-        unknown = set(values) - {"batch", "dtype"}
-        if unknown:
-            raise _no_setting(model, min(unknown), "batch, dtype")
+        _refuse_unknown(model, values, ("batch", "dtype"))
         values = {"batch": settings.batch, **values}
         any_model = TransformersModel(name, max_new_tokens=settings.max_new_tokens, **values)
         parameters = {"model": any_model.model.num_parameters()}
@@ -119,6 +124,11 @@ def _cost(remote: RemoteModel) -> str:
 def _refuse_settings(model: str, chosen: Mapping[str, str]) -> None:
     if chosen:
         raise _no_setting(model, min(chosen), "none; settings of the recipe go without --with")
+
+
+def _refuse_unknown(model: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    if unknown := set(values) - set(known):
+        raise _no_setting(model, min(unknown), ", ".join(known))
 
 
 def _no_setting(model: str, name: str, allowed: str) -> BadInput:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from jinja2 import TemplateSyntaxError
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
@@ -14,8 +16,9 @@ from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
 from omma.parts.weights import ZOO, locate, zoo_names
 
-FILES = ("processor_config.json", "tokenizer.json", "tokenizer_config.json")
-"""What a saved model holds besides its config and its weights."""
+FILES = ("generation_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
+"""What a saved model holds in JSON besides its config and its weights."""
+TEMPLATE = "chat_template.jinja"
 
 
 def model_directory(source: str) -> Path:
@@ -67,7 +70,22 @@ def check_model(directory: Path) -> None:
         )
     for name in FILES:
         read_json(directory / name)
+    _check_template(directory / TEMPLATE)
     Weights(directory)
+
+
+def _check_template(file: Path) -> None:
+    """See that a chat template is one. What it makes of a conversation is its own affair."""
+    try:
+        render_jinja_template([[{"role": "user", "content": "hello"}]], chat_template=file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, TemplateSyntaxError) as error:
+        found = "no such file" if isinstance(error, FileNotFoundError) else " ".join(str(error).split())
+        raise BadInput(
+            str(file), expected="a chat template in Jinja", found=found, remedy="copy the whole directory again"
+        ) from None
+    except Exception:
+        # It may refuse this conversation, or want what only its tokenizer has.
+        return
 
 
 def load_model(

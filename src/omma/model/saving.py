@@ -19,6 +19,8 @@ from omma.model.composition import Composition
 PARTS = ("encoder", "projector", "language_model", "expert")
 EXPERTS = ("expert.", "encoder.expert.")
 """What the paths of experts begin with."""
+MARKS = "projector.marks"
+"""The learned vectors of a resolution strategy."""
 INDEX = "model.safetensors.index.json"
 
 
@@ -104,7 +106,7 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def load_parts(model: Composition, directory: Path) -> None:
-    """Load a saved model's weights into a composition of the same parts; experts may be new in it.
+    """Load a saved model's weights into a composition of the same parts; experts and marks may be new in it.
 
     Raises:
         BadInput: if files are missing or broken, or tensors do not fit.
@@ -113,8 +115,8 @@ def load_parts(model: Composition, directory: Path) -> None:
     module: torch.nn.Module = model.vlm or model.language_model or model.encoder.model  # type: ignore[union-attr,assignment]
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    # Experts are added to models that were trained without: those begin as no change.
-    added = [prefix for prefix in EXPERTS if not any(name.startswith(prefix) for name in tensors)]
+    # Experts are added to models that were trained without, and begin as no change; so are the marks of a resolution strategy.
+    added = [prefix for prefix in (*EXPERTS, MARKS) if not any(name.startswith(prefix) for name in tensors)]
     expected = {name: shape for name, shape in expected.items() if not name.startswith(tuple(added))}
     missing = sorted(set(expected) - set(tensors) - tied)
     unknown = sorted(set(tensors) - set(expected))

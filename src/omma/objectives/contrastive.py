@@ -98,7 +98,9 @@ class Contrastive(PictureTextObjective):
         ids = own["ids"][single]
         texts = F.normalize(self.text(input_ids=ids).pooler_output.float(), dim=-1)
         same = (ids[:, None] == ids[None, :]).all(-1)
-        logits = pictures @ texts.T * self.log_scale.float().exp()
+        # CLIP section 2.5: logits are not scaled by more than 100, for stability; SigLIP has no such bound.
+        scale = self.log_scale.float() if self.config.loss == "sigmoid" else self.log_scale.float().clamp(max=math.log(100))
+        logits = pictures @ texts.T * scale.exp()
         if self.config.loss == "sigmoid":
             signs = same.to(logits.dtype) * 2 - 1
             return -F.logsigmoid(signs * (logits + self.bias.float())).sum()

@@ -2,5 +2,5 @@
 
 `openai_chat`: any endpoint that speaks OpenAI's chat protocol. `gemini`: Google's, by its own client. `remote`: what both
 share (concurrency, retries, cost). `cache`: replies on disk, paid for once. `any_transformers`: any image-text-to-text model of
-`transformers`. `scripted`: models whose every score is known beforehand.
+`transformers`. `tesseract`: the program of that name, to read beside. `scripted`: models whose every score is known beforehand.
 """

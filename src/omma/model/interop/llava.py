@@ -31,12 +31,12 @@ from omma.model.interop.pixels import check_steps, foreign, normalization, side_
 class Llava(Architecture):
     config_class = LlavaConfig
     model_class = LlavaForConditionalGeneration
-    vision_types: ClassVar[tuple[str, ...]] = ("clip_vision_model", "siglip_vision_model", "focalnet")
+    vision_types: ClassVar[tuple[str, ...]] = ("clip_vision_model", "siglip_vision_model", "focalnet", "dpt")
     holds = {"resolution": tuple(squares.STRATEGIES), "encoder": ("transformers",), "projector": ("mlp",)}
     readers = frozenset({"projector.layers.0.weight"})
 
     def names(self, settings: Any) -> Names:
-        nested = getattr(settings.vision_config, "model_type", None) != "focalnet"
+        nested = getattr(settings.vision_config, "model_type", None) not in ("focalnet", "dpt")
         return Names(
             *anywhere(
                 *tower("vision_tower.", nested=nested),
@@ -75,7 +75,7 @@ class Llava(Architecture):
 
     def _cls(self, published: Published) -> str:
         drops = published.settings.vision_feature_select_strategy == "default"
-        if published.settings.vision_config.model_type == "clip_vision_model":
+        if published.settings.vision_config.model_type in ("clip_vision_model", "dpt"):
             return "drop" if drops else "keep"
         if drops:
             raise BadInput(

@@ -5,6 +5,7 @@ InternVL 1.5: arXiv 2404.16821, section 3.3. The picture is stretched to the gri
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import lru_cache
 
 from pydantic import Field, model_validator
@@ -60,22 +61,33 @@ def closest_grid(width: int, height: int, size: int, min_tiles: int, max_tiles: 
     Of grids of equal difference the larger wins as long as the picture has more than half as many pixels.
     """
     shape, area = width / height, width * height
-    best, least = (1, 1), float("inf")
-    for ratio, grid in _grids(min_tiles, max_tiles):
-        difference = abs(shape - ratio)
+    ratios, grids = _grids(min_tiles, max_tiles)
+    above = bisect_left(ratios, shape)
+    # The ratios beside it, of which one is closest, or both are.
+    near = range(max(0, above - 1), min(above + 1, len(ratios)))
+    least = min(abs(shape - ratios[place]) for place in near)
+    closest = [grid for place in near if abs(shape - ratios[place]) == least for grid in grids[place]]
+    if len(closest) > 1:
         # Equality of floats is meant: it is how equal shapes (1x1, 2x2, 3x3) are told in the reference.
-        if difference < least or (difference == least and area > 0.5 * size * size * grid[0] * grid[1]):
-            best, least = grid, difference
+        closest.sort(key=_tiles)
+    best = closest[0]
+    for grid in closest[1:]:
+        if area > 0.5 * size * size * grid[0] * grid[1]:
+            best = grid
     return best
 
 
+def _tiles(grid: Size) -> int:
+    return grid[0] * grid[1]
+
+
 @lru_cache(maxsize=64)
-def _grids(min_tiles: int, max_tiles: int) -> tuple[tuple[float, Size], ...]:
-    """(columns / rows, (columns, rows)) of all grids, by their number of tiles."""
-    grids = [
-        (columns, rows)
-        for columns in range(1, max_tiles + 1)
-        for rows in range(1, max_tiles // columns + 1)
-        if columns * rows >= min_tiles
-    ]
-    return tuple((columns / rows, (columns, rows)) for columns, rows in sorted(grids, key=lambda grid: grid[0] * grid[1]))
+def _grids(min_tiles: int, max_tiles: int) -> tuple[list[float], list[list[Size]]]:
+    """Every columns / rows that there is, ascending, and for each the grids (columns, rows) of it."""
+    by_ratio: dict[float, list[Size]] = {}
+    for columns in range(1, max_tiles + 1):
+        for rows in range(1, max_tiles // columns + 1):
+            if columns * rows >= min_tiles:
+                by_ratio.setdefault(columns / rows, []).append((columns, rows))
+    ratios = sorted(by_ratio)
+    return ratios, [by_ratio[ratio] for ratio in ratios]

@@ -24,6 +24,9 @@ from omma.parts.resolution.base import (
     grid_of_views,
 )
 
+EPSILON = 1e-5
+"""What keeps the released code from dividing by nothing."""
+
 
 @RESOLUTIONS.register("iou-grid")
 class IouGrid(Resolution):
@@ -55,21 +58,24 @@ class IouGrid(Resolution):
 
 
 def best_grid(width: int, height: int, size: int, max_cells: int, max_side: int, shape_weight: float) -> Grid:
-    """(rows, columns) with the largest sum of both overlaps (intersection over union); the first of equals."""
+    """(rows, columns) with the largest sum of both overlaps (intersection over union); the first of equals.
+
+    The overlap in shape is that of the picture, made as wide as the grid, with the grid. That in size is not worked out where
+    it could not make the grid the best one: no overlap is more than 1.
+    """
     best, highest = (1, 1), -1.0
     for rows, columns in _grids(max_cells, max_side):
-        in_size = _overlap(height, width, rows * size, columns * size)
-        in_shape = _overlap(columns * height / width, columns, rows, columns)
-        score = shape_weight * in_shape + in_size
+        tall = columns * height / width
+        common = (tall if tall < rows else rows) * columns
+        score = shape_weight * (common / (tall * columns + rows * columns - common + EPSILON))
+        if score + 1 <= highest:
+            continue
+        grid_height, grid_width = rows * size, columns * size
+        common = (height if height < grid_height else grid_height) * (width if width < grid_width else grid_width)
+        score += common / (height * width + grid_height * grid_width - common + EPSILON)
         if score > highest:
             best, highest = (rows, columns), score
     return best
-
-
-def _overlap(height: float, width: float, other_height: float, other_width: float) -> float:
-    """Intersection over union of two rectangles with the same top left corner."""
-    common = min(height, other_height) * min(width, other_width)
-    return common / (height * width + other_height * other_width - common + 1e-5)
 
 
 @lru_cache(maxsize=64)

@@ -16,6 +16,13 @@ from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Rectangle, Res
 THINNEST = 14
 """Pixels that the short side of a picture keeps at least when its long side is fitted (DeepSeek-VL's processor)."""
 
+SLIMMEST = 32
+"""How many times as long as wide a picture is of which all is made larger before its middle is cut out. Of longer ones the whole
+would take memory without end: 1 x 20,000 pixels would become 224 x 4,480,000."""
+
+BESIDE = 8
+"""Pixels on both sides of a square that interpolation may read."""
+
 
 class SquareConfig(PartConfig):
     """One square view of ``size`` pixels a side."""
@@ -80,9 +87,23 @@ class CropSquare(Resolution):
         pass
 
     def plan(self, width: int, height: int) -> Plan:
-        checked(width, height)
-        side, shortest = self.config.size, min(width, height)
+        region, side = checked(width, height), self.config.size
+        if max(width, height) > SLIMMEST * min(width, height):
+            region = _middle(width, height)
+        width_there, height_there = region[2] - region[0], region[3] - region[1]
+        shortest = min(width_there, height_there)
         # The long side is truncated, as transformers' get_resize_output_image_size does.
-        content = (side * width // shortest, side * height // shortest)
+        content = (side * width_there // shortest, side * height_there // shortest)
         offset = (-((content[0] - side) // 2), -((content[1] - side) // 2))
-        return _single(width, height, Canvas((0, 0, width, height), content, (side, side), offset))
+        return _single(width, height, Canvas(region, content, (side, side), offset))
+
+
+def _middle(width: int, height: int) -> Rectangle:
+    """The part of a slim picture that a square from its middle is made of, and what interpolation reads beside it.
+
+    It is odd in length if the picture is, so that the middle stays where it is.
+    """
+    shortest, longest = min(width, height), max(width, height)
+    kept = shortest + 2 * BESIDE
+    before = (longest - kept - (longest - kept) % 2) // 2
+    return (before, 0, longest - before, height) if width > height else (0, before, width, longest - before)
