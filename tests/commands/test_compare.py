@@ -56,6 +56,25 @@ def test_a_study_is_run_once_and_compared(command, study: Path, tmp_path: Path, 
     assert len(called) == 4 and "0 of 2 runs to do" in again.stdout
 
 
+def test_a_peer_is_asked_what_the_choices_were(command, study: Path, tmp_path: Path, monkeypatch) -> None:
+    study.write_text(STUDY + "peers: {all-knowing: {model: 'scripted:oracle'}}\n")
+    called: list[str] = []
+
+    def here(arguments, log, device, *, alone) -> None:
+        called.append(" ".join(arguments[:2]))
+        result = command(*arguments)
+        assert result.exit_code == 0, result.output
+
+    monkeypatch.setattr(compare_command, "_call", here)
+    result = command("compare", study, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert called[-1] == "evaluate scripted:oracle"
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert (found["choices"][-1]["name"], found["choices"][-1]["accuracy"]["value"]) == ("all-knowing", 1.0)
+    assert command("compare", study, "--out", tmp_path / "out").exit_code == 0
+    assert len(called) == 5
+
+
 def test_a_failing_run_is_named(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(
         compare_command, "OMMA", (sys.executable, "-c", "import sys; print('no'); sys.exit(int(sys.argv[1]))")

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from omma.errors import BadInput
-from omma.study import compare
+from omma.evaluation.judgement import Reply
+from omma.study import Outcome, compare
+from omma.study.figures import SeedsFigure
 from study.conftest import at_rates, toy_study
 
 
@@ -97,3 +99,47 @@ def test_other_questions_are_refused(outcomes) -> None:
     found[last] = type(found[last])(shorter, 64.0)
     with pytest.raises(BadInput, match="study toy, b: expected the same questions to every model, found others"):
         compare(study, found)
+
+
+def test_a_peer_is_asked_once_and_has_no_seeds(outcomes, results) -> None:
+    study = toy_study("a", "b", peers={"reader": {"model": "tesseract:eng"}}, reference="a")
+    found = outcomes(study, at_rates({"a": 0.6, "b": 0.6}))
+    perfect = [item.model_copy(update={"sighted": Reply(text=item.answer, right=True)}) for item in results.items]
+    comparison = compare(study, found, {"reader": results.model_copy(update={"items": tuple(perfect)})})
+    *_, peer = comparison.choices
+    assert (peer.name, peer.accuracy.value, peer.by_seed, peer.tokens, peer.parameters) == ("reader", 1.0, {}, None, {})
+    assert [(pair.first, pair.second) for pair in comparison.pairs] == [("b", "a"), ("reader", "a")]
+    assert not comparison.pairs[0].differs and comparison.pairs[1].differs
+    without = compare(toy_study("a", "b", reference="a"), found)
+    assert without.choices == comparison.choices[:2]
+    with pytest.raises(BadInput, match="study toy, reader: expected the same questions to every model"):
+        compare(study, found, {"reader": results.model_copy(update={"items": results.items[1:]})})
+
+
+def test_the_figure_of_a_benchmark_is_one_of_all_seeds_and_has_their_luck_in_its_interval(outcomes, results) -> None:
+    def lines(edits: list[int], *, seed: int) -> Outcome:
+        """Sixty lines of ten characters on twenty scans, each with so many edits on average."""
+        chance = np.random.default_rng(seed)
+        items = []
+        for number in range(60):
+            counts = {"edits": float(chance.poisson(edits[seed])), "length": 10.0}
+            of_a_line = {
+                "id": f"printed-lines/val/{number}", "world": "printed-lines", "split": "val", "kind": "line",
+                "cluster": f"printed-lines/{number % 20}", "benchmark": "printed-lines", "blind": None, "swapped": None,
+                "sighted": Reply(text="x", right=False, credit=0.5, counts=counts),
+            }  # fmt: skip
+            items.append(results.items[0].model_copy(update=of_a_line))
+        return Outcome(results.model_copy(update={"items": tuple(items)}), 64.0)
+
+    def figure(edits: list[int]) -> SeedsFigure:
+        study = toy_study("a", "b", seeds=3)
+        found = {run: lines(edits, seed=run.seed) for run in study.runs()}
+        (only,) = compare(study, found).choices[0].figures.values()
+        everything = [item.sighted for run in study.runs() if run.choice == "a" for item in found[run].results.items]
+        expected = sum(r.counts["edits"] for r in everything) / sum(r.counts["length"] for r in everything)
+        assert only.value.value == pytest.approx(expected)
+        return only
+
+    alike, unlike = figure([3, 3, 3]), figure([1, 3, 5])
+    assert alike.unit == "share" and alike.value.low < alike.value.value < alike.value.high
+    assert unlike.value.high - unlike.value.low > 2 * (alike.value.high - alike.value.low)

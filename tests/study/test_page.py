@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from browser import needs_chromium, told_by_frames
+from omma.evaluation.judgement import Reply
 from omma.study import compare
 from omma.study.page import comparison_page, examples, scatter, verdict, write_comparison
 from study.conftest import at_rates, toy_study
@@ -36,6 +37,20 @@ def test_everything_is_said_and_escaped(page: str) -> None:
     ):
         assert words in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_a_peer_stands_below_the_choices_and_in_no_plot(outcomes, results) -> None:
+    study = toy_study("linear", "mlp", peers={"reader": {"model": "tesseract:eng", "about": "a program"}})
+    found = outcomes(study, at_rates({"linear": 0.5, "mlp": 0.75}))
+    perfect = [item.model_copy(update={"sighted": Reply(text=item.answer, right=True)}) for item in results.items]
+    comparison = compare(study, found, {"reader": results.model_copy(update={"items": tuple(perfect)})})
+    page = comparison_page(study, comparison, found, pictures, "omma compare toy")
+    table = page[page.index("<tbody>") : page.index("</tbody>")]
+    assert table.index(">mlp<") < table.index(">linear<") < table.index(">reader<") < table.index("not trained")
+    assert "a program" in table and "model: tesseract:eng" in page
+    plots = page[page.index('class="scatters"') : page.index('id="pairs"')]
+    assert "mlp" in plots and "reader" not in plots
+    assert "mlp is above linear" in verdict(study, comparison)
 
 
 def test_examples_are_questions_on_which_choices_disagree(outcomes) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
 from omma.errors import BadInput
+from omma.model.composition import compose
 from omma.study import StudyRun, load_study, study_names
 
 TEXT = """
@@ -57,6 +59,11 @@ def test_every_study_that_ships_can_be_run(name: str) -> None:
     for choice in study.choices:
         recipe = study.recipe(StudyRun(choice, study.seeds[0]))
         assert recipe.model.complete and recipe.evaluation.benchmarks
+        # A projector or a strategy that its parts or its objectives cannot take would be found after hours.
+        with torch.device("meta"):
+            model = compose(recipe.model, load_weights=False)
+        for stage in recipe.stages.values():
+            stage.objective.build(model=model)
 
 
 FAULTS = {
@@ -68,7 +75,9 @@ FAULTS = {
     ("align: {steps: 2}", "align: {steps: 2, epochs: 1}"): "either steps or epochs",
     ("size: debug", "size: debug\nreference: three"): "one of one, two as reference, not 'three'",
     ("size: debug", "sise: debug"): "field sise: expected a known field, found 'sise'; did you mean size?",
-    ("  two:", "  ../two:"): "choices named by letters, digits and -._, not '../two'",
+    ("size: debug", "size: debug\npeers: {two: {model: 'scripted:oracle'}}"): "names of peers that no choice has, not 'two'",
+    ("size: debug", "size: debug\npeers: {../p: {model: 'scripted:oracle'}}"): "choices and peers named by letters, digits",
+    ("  two:", "  ../two:"): "choices and peers named by letters, digits and -._, not '../two'",
     ("base: llava-1.5", "base: lava"): "recipe lava: expected the name of a recipe, or a .yaml file, found neither",
     ("name: toy", "name: [toy"): "line",
 }

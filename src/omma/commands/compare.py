@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -23,7 +24,7 @@ from omma.commands.evaluate import evaluation_items
 from omma.commands.progress import Clock
 from omma.commands.show import arranger_of, skeleton
 from omma.errors import BadInput, OmmaError
-from omma.evaluation import Item, read_results
+from omma.evaluation import Item, Results, read_results
 from omma.evaluation.report.numbers import p_value, percent, points, points_span, seconds, span
 from omma.recipe import Recipe
 from omma.storage import write_atomically
@@ -63,12 +64,13 @@ def run(name: str, out: Path | None) -> None:
         markup=False,
     )
     _run_all({one: recipes[one] for one in waiting}, out, console)
+    peers = {name: _asked(name, study, out) for name in study.peers}
     items = evaluation_items(recipes[study.runs()[0]].evaluation)
     tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
     outcomes = {
         one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice]) for one in study.runs()
     }
-    comparison = compare(study, outcomes)
+    comparison = compare(study, outcomes, peers)
     pictures = {item.id: item.images for item in items}
 
     def load(item: str) -> Sequence[Image.Image]:
@@ -77,6 +79,20 @@ def run(name: str, out: Path | None) -> None:
     page = comparison_page(study, comparison, outcomes, load, shlex.join(["omma", *sys.argv[1:]]))
     write_comparison(comparison, page, out)
     _show(study, comparison, out, console)
+
+
+def _asked(name: str, study: Study, out: Path) -> Results:
+    """The results of a peer, which is asked what the first run was, once."""
+    directory, first = out / name, study.runs()[0]
+    results = directory / "results.json"
+    if not results.is_file():
+        directory.mkdir(parents=True, exist_ok=True)
+        peer = study.peers[name]
+        settings = [piece for key, value in peer.settings.items() for piece in ("--with", f"{key}={json.dumps(value)}")]
+        recipe = first.directory(out).with_suffix(".yaml")
+        arguments = ["evaluate", peer.model, "--recipe", str(recipe.resolve()), "--size", study.size, "--out", str(directory)]
+        _call([*arguments, *settings], directory.with_suffix(".log"), None, alone=True)
+    return read_results(results)
 
 
 def _tokens(recipe: Recipe, items: Iterable[Item]) -> float:
@@ -168,8 +184,8 @@ def _show(study: Study, comparison: Comparison, out: Path, console: Console) -> 
             choice.name,
             percent(choice.accuracy.value),
             span(choice.accuracy),
-            f"{choice.tokens:,.0f}",
-            seconds(choice.training_seconds),
+            "–" if choice.tokens is None else f"{choice.tokens:,.0f}",
+            "–" if choice.training_seconds is None else seconds(choice.training_seconds),
         )
     console.print(table)
     for pair in comparison.pairs:

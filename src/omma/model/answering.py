@@ -181,7 +181,10 @@ class ModelAnswerer:
         if shared is None:
             return None
         cache = shared.read(
-            self.model, every, lambda number: torch.cat([self._vectors_of(image) for image in prompts[number].images])
+            self.model,
+            every,
+            lambda number: torch.cat([self._vectors_of(image) for image in prompts[number].images]),
+            room=max(map(len, every)) - shared.length + self.max_new_tokens,
         )
         if cache is None:
             return None

@@ -18,7 +18,7 @@ from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
-from omma.model.views import WHOLE, encode, place, project
+from omma.model.views import WHOLE, Arranger, encode, place, project
 from omma.parts.encoders import Encoder
 from omma.parts.experts import Expert, attach
 from omma.parts.experts.routing import ImageTokens, routed
@@ -54,6 +54,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             d_out=self.language_model.config.hidden_size,
             marks=resolution.marks,
         )
+        Arranger(resolution, self.encoder, self.projector).check()
         self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omma.errors import BadInput
 from omma.parts.encoders import Encoder
 from omma.parts.projectors import Projector
 from omma.parts.resolution import Plan, Resolution
@@ -21,6 +22,9 @@ from omma.parts.resolution.layout import Arrangement, Grid, arrange
 
 WHOLE = -1
 """Row and column of a view of the whole picture."""
+
+PROBED: tuple[Size, ...] = ((640, 480), (480, 640), (512, 512), (1600, 400), (400, 1600), (60, 60))
+"""Sizes of pictures that are planned when a model is made, to see that its parts fit together."""
 
 KNOWN = 4096
 """Sizes of pictures whose arrangement is remembered."""
@@ -59,6 +63,22 @@ class Arranger:
             lambda view: self.grid(plan.views[view].size, plan.views[view].branch),
             self.resolution.marks,
         )
+
+    def check(self) -> None:
+        """See that the parts fit together, on pictures of several shapes.
+
+        Raises:
+            BadInput: if the encoder cannot read the views, the projector cannot take their features, or nothing is left of one.
+        """
+        for size in PROBED:
+            _, arrangement = self.of(size)
+            if not len(arrangement):
+                raise BadInput(
+                    "model.resolution",
+                    expected="views of at least one patch of the encoder",
+                    found=f"no token of a picture of {size[0]} x {size[1]} pixels",
+                    remedy="make the views larger, or use an encoder of smaller patches",
+                )
 
     def grid(self, size: Size, branch: int) -> Grid:
         """(rows, columns) of tokens of a view of that size; (0, 0) if its features are joined to those of another."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from pydantic import Field
@@ -22,6 +23,7 @@ from omma.evaluation.judgement import ItemResult
 from omma.evaluation.records import Record
 from omma.evaluation.results import Results
 from omma.evaluation.trust.pairs import ALPHA, holm
+from omma.study.figures import SeedsFigure, figures_of_seeds
 from omma.study.study import Study, StudyRun
 
 RESAMPLES = 10_000
@@ -48,15 +50,18 @@ class Outcome:
 
 
 class ChoiceScores(Record):
-    """One choice over all its seeds."""
+    """One choice over all its seeds, or one peer."""
 
-    name: str = Field(description="Name of the choice.")
+    name: str = Field(description="Name of the choice or the peer.")
     accuracy: Estimate = Field(description="Mean accuracy over worlds and splits, every one counting the same.")
     cells: dict[str, Estimate] = Field(description='By "world, split": accuracy there.')
     kinds: dict[str, Estimate] = Field(description='By "world, kind of question": accuracy there, over all splits.')
-    by_seed: dict[int, float] = Field(description="By seed: accuracy, as above.")
-    tokens: float = Field(description="Image tokens per picture asked about, on average.")
-    training_seconds: float = Field(description="Wall-clock time of training, mean over seeds.")
+    figures: dict[str, SeedsFigure] = Field(
+        default_factory=dict, description='By "world, split: figure": what its benchmark publishes beside an accuracy.'
+    )
+    by_seed: dict[int, float] = Field(description="By seed: accuracy, as above; empty for a peer.")
+    tokens: float | None = Field(description="Image tokens per picture asked about, on average; null for a peer.")
+    training_seconds: float | None = Field(description="Wall-clock time of training, mean over seeds; null for a peer.")
     parameters: dict[str, int] = Field(description="By part: how many parameters it has.")
 
 
@@ -76,43 +81,50 @@ class Pair(Record):
 class Comparison(Record):
     """What a study found."""
 
-    choices: tuple[ChoiceScores, ...] = Field(description="In the order of the study.")
+    choices: tuple[ChoiceScores, ...] = Field(description="In the order of the study, its peers behind them.")
     pairs: tuple[Pair, ...] = Field(description="In the order of the study.")
     seeds: tuple[int, ...] = Field(description="That every choice was trained with.")
     questions: int = Field(description="Asked of every model.")
     pictures: int = Field(description="That they are about.")
 
 
-def compare(study: Study, outcomes: Mapping[StudyRun, Outcome]) -> Comparison:
+def compare(
+    study: Study, outcomes: Mapping[StudyRun, Outcome], peers: Mapping[str, Results] = MappingProxyType({})
+) -> Comparison:
     """The statistics of a study whose runs are all there.
+
+    Args:
+        peers: the results of every peer of the study.
 
     Raises:
         BadInput: if the models were not asked the same questions.
     """
-    by_run = {run: sorted(outcomes[run].results.items, key=lambda item: item.id) for run in study.runs()}
-    items = by_run[study.runs()[0]]
-    for run, others in by_run.items():
-        if [(item.id, item.question) for item in others] != [(item.id, item.question) for item in items]:
+    # By name, the answers of every seed; a peer's are the same whatever the seed.
+    replied = {
+        choice: [_in_order(outcomes[StudyRun(choice, seed)].results) for seed in study.seeds] for choice in study.choices
+    } | {name: [_in_order(peers[name])] * len(study.seeds) for name in study.peers}
+    items = next(iter(replied.values()))[0]
+    for name, of_seeds in replied.items():
+        if any([(i.id, i.question) for i in others] != [(i.id, i.question) for i in items] for others in of_seeds):
             raise BadInput(
-                f"study {study.name}, {run.choice}",
+                f"study {study.name}, {name}",
                 expected="the same questions to every model",
                 found="others",
                 remedy="leave the evaluation to the base recipe or to `common`, and run in a new directory",
             )
     asked = _Asked(items, len(study.seeds))
     rights = {
-        choice: np.array(
-            [[item.sighted.worth for item in by_run[StudyRun(choice, seed)]] for seed in study.seeds], float
-        )
-        for choice in study.choices
+        name: np.array([[item.sighted.worth for item in of_seed] for of_seed in of_seeds], float)
+        for name, of_seeds in replied.items()
     }
     pairs = []
     for first, second in study.pairs():
         difference, p = asked.difference(rights[first], rights[second])
         pairs.append(Pair(first=first, second=second, difference=difference, p=p))
     corrected = zip(pairs, holm([pair.p for pair in pairs]), strict=True)
+    scores = {name: _scores(name, rights[name], asked, replied[name]) for name in study.names()}
     return Comparison(
-        choices=tuple(_scores(study, name, rights[name], asked, outcomes) for name in study.choices),
+        choices=tuple(one.model_copy(update=_costs(study, name, asked, rights, outcomes)) for name, one in scores.items()),
         pairs=tuple(pair.model_copy(update={"p": p}) for pair, p in corrected),
         seeds=tuple(study.seeds),
         questions=len(items),
@@ -120,20 +132,47 @@ def compare(study: Study, outcomes: Mapping[StudyRun, Outcome]) -> Comparison:
     )
 
 
+def _in_order(results: Results) -> list[ItemResult]:
+    return sorted(results.items, key=lambda item: item.id)
+
+
 def _scores(
-    study: Study, name: str, rights: np.ndarray, asked: _Asked, outcomes: Mapping[StudyRun, Outcome]
+    name: str, rights: np.ndarray, asked: _Asked, replied: Sequence[Sequence[ItemResult]]
 ) -> ChoiceScores:
-    runs = [outcomes[StudyRun(name, seed)] for seed in study.seeds]
+    """All that comes of replies; what they cost is filled in where it is known."""
+    figures = {
+        f"{', '.join(key)}: {figure}": found
+        for key, group in asked.groups.items()
+        for figure, found in figures_of_seeds(
+            [[of_seed[place] for place in group.places] for of_seed in replied], group.names, group.draws, asked.seed_draws
+        ).items()
+    }
     return ChoiceScores(
         name=name,
         accuracy=asked.average(rights),
         cells={", ".join(group): asked.within(rights, group) for group in asked.groups},
         kinds={", ".join(kind): asked.of_kind(rights, *kind) for kind in asked.kinds()},
-        by_seed={seed: asked.mean(rights[[place]]) for place, seed in enumerate(study.seeds)},
-        tokens=float(np.mean([run.tokens for run in runs])),
-        training_seconds=float(np.mean([run.training_seconds for run in runs])),
-        parameters=runs[0].results.run.parameters,
+        figures=figures,
+        by_seed={},
+        tokens=None,
+        training_seconds=None,
+        parameters={},
     )
+
+
+def _costs(
+    study: Study, name: str, asked: _Asked, rights: Mapping[str, np.ndarray], outcomes: Mapping[StudyRun, Outcome]
+) -> dict[str, object]:
+    """What is known of a choice and not of a peer."""
+    if name in study.peers:
+        return {}
+    runs = [outcomes[StudyRun(name, seed)] for seed in study.seeds]
+    return {
+        "by_seed": {seed: asked.mean(rights[name][[place]]) for place, seed in enumerate(study.seeds)},
+        "tokens": float(np.mean([run.tokens for run in runs])),
+        "training_seconds": float(np.mean([run.training_seconds for run in runs])),
+        "parameters": runs[0].results.run.parameters,
+    }
 
 
 @dataclass(frozen=True, slots=True)

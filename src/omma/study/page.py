@@ -60,7 +60,9 @@ def comparison_page(
         load: from an item's id to its pictures.
         command: what the user typed.
     """
-    ranked = sorted(comparison.choices, key=lambda choice: -choice.accuracy.value)
+    # Peers stand below all that were trained, so that numbers in the plots are those of the table.
+    ranked = sorted(comparison.choices, key=lambda choice: (choice.tokens is None, -choice.accuracy.value))
+    trained = [choice for choice in ranked if choice.tokens is not None and choice.training_seconds is not None]
     first = outcomes[study.runs()[0]].results
     return _TEMPLATES.get_template("study.html.jinja").render(
         study=study,
@@ -69,14 +71,16 @@ def comparison_page(
         numbers={choice.name: number for number, choice in enumerate(ranked, start=1)},
         cells=list(ranked[0].cells),
         kinds=list(ranked[0].kinds),
+        figures=list(ranked[0].figures),
         verdict=verdict(study, comparison),
         scatters=[
-            scatter("Accuracy against image tokens per picture", ranked, [choice.tokens for choice in ranked], big),
-            scatter("Accuracy against training time", ranked, [choice.training_seconds for choice in ranked], seconds),
+            scatter("Accuracy against image tokens per picture", trained, [choice.tokens or 0 for choice in trained], big),
+            scatter("Accuracy against training time", trained, [choice.training_seconds or 0 for choice in trained], seconds),
         ],
         examples=examples(study, outcomes, load),
         alpha=ALPHA,
         changes={name: _as_yaml(choice.changes) for name, choice in study.choices.items()},
+        peers={name: _as_yaml({"model": peer.model, **peer.settings}) for name, peer in study.peers.items()},
         common=_as_yaml(
             {**study.common, **{f"stages.{s}": b.model_dump(exclude_none=True) for s, b in study.budget.items()}}
         ),
@@ -92,7 +96,8 @@ def verdict(study: Study, comparison: Comparison) -> str:
     differing = [pair for pair in pairs if pair.differs]
     if not differing:
         return f"None of the {_many(len(pairs), 'pair')} differ beyond chance: more seeds or pictures would be needed."
-    ranked = sorted(comparison.choices, key=lambda choice: -choice.accuracy.value)
+    trained = [choice for choice in comparison.choices if choice.name not in study.peers]
+    ranked = sorted(trained, key=lambda choice: -choice.accuracy.value)
     best = ranked[0].name
     beaten = [choice.name for choice in ranked[1:] if any(_wins(pair, best, choice.name) for pair in differing)]
     said = f"{len(differing)} of {_many(len(pairs), 'pair')} differ beyond chance."

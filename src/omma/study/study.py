@@ -44,6 +44,17 @@ class Choice(Settings):
     changes: dict[str, Any] = {}
 
 
+class Peer(Settings):
+    """A model that is asked the same questions and not trained, to stand beside the choices."""
+
+    about: str = ""
+    """One line beside its name."""
+    model: str
+    """As `omma evaluate` names it."""
+    settings: dict[str, Any] = {}
+    """Of the model, as ``--with`` has them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StudyRun:
     """One training: a choice with a seed."""
@@ -73,6 +84,8 @@ class Study(Settings):
     """By stage; stages that are not named train as long as the base recipe says."""
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     choices: dict[str, Choice] = Field(min_length=2)
+    peers: dict[str, Peer] = {}
+    """Models that are not trained, asked the same."""
     reference: str | None = None
     """The choice that all others are tested against; every pair is tested if absent."""
 
@@ -80,20 +93,30 @@ class Study(Settings):
     def _possible(self) -> Study:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError("seeds that differ")
-        for name in self.choices:
+        if twice := set(self.choices) & set(self.peers):
+            raise ValueError(f"names of peers that no choice has, not {min(twice)!r}")
+        for name in self.names():
             if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
-                raise ValueError(f"choices named by letters, digits and -._, not {name!r}")
+                raise ValueError(f"choices and peers named by letters, digits and -._, not {name!r}")
         if self.reference is not None and self.reference not in self.choices:
             raise ValueError(f"one of {', '.join(self.choices)} as reference, not {self.reference!r}")
         return self
+
+    def names(self) -> list[str]:
+        """Of all that are compared."""
+        return [*self.choices, *self.peers]
+
+    def about(self, name: str) -> str:
+        """The line beside the name of a choice or a peer."""
+        return (self.choices | self.peers)[name].about  # type: ignore[operator]
 
     def runs(self) -> list[StudyRun]:
         """All trainings, seed by seed: an early look then has every choice."""
         return [StudyRun(choice, seed) for seed in self.seeds for choice in self.choices]
 
     def pairs(self) -> list[tuple[str, str]]:
-        """The pairs of choices that are tested against each other."""
-        names = list(self.choices)
+        """The pairs of choices and peers that are tested against each other."""
+        names = self.names()
         if self.reference is not None:
             return [(name, self.reference) for name in names if name != self.reference]
         return [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]

@@ -75,7 +75,7 @@ def test_grids_that_the_factor_does_not_divide_are_refused(build: Build) -> None
     projector = build("pixel-shuffle", 8, 24)
     message = (
         "model.projector.factor: expected grids of features that 2 divides, found one of 27 x 26; "
-        "choose another factor, or sizes of views to suit it."
+        "use 1 instead, or sizes of views to suit it."
     )
     with pytest.raises(BadInput) as caught:
         projector.grid((27, 26))

@@ -6,6 +6,7 @@ Shapes: N views, T features, C channels, r the factor, H model width.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -56,7 +57,7 @@ class PixelShuffle(Projector):
                 "model.projector.factor",
                 expected=f"grids of features that {factor} divides",
                 found=f"one of {rows} x {columns}",
-                remedy="choose another factor, or sizes of views to suit it",
+                remedy=f"use {_nearest(factor, rows, columns)} instead, or sizes of views to suit it",
             )
         return rows // factor, columns // factor
 
@@ -68,6 +69,12 @@ class PixelShuffle(Projector):
         if self.marks is None or self.config.marks_at == "output":
             return self.marks
         return self.layers(self.marks)
+
+
+def _nearest(factor: int, rows: int, columns: int) -> int:
+    """The factor closest to this one that divides both; of equally close ones the smaller."""
+    common = math.gcd(rows, columns)
+    return min((other for other in range(1, common + 1) if common % other == 0), key=lambda other: (abs(other - factor), other))
 
 
 def merge(features_NTC: Tensor, grid: Grid, factor: int) -> Tensor:

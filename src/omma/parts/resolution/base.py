@@ -129,6 +129,12 @@ def grid_of_views(canvas: int, rows: int, columns: int, size: Size) -> tuple[Vie
     )
 
 
+@lru_cache(maxsize=1024)
+def in_order(views: int) -> tuple[LayoutItem, ...]:
+    """The layout of views that stand one after another, nothing between them."""
+    return tuple(ViewTokens(view) for view in range(views))
+
+
 def cut(image: Image.Image, plan: Plan, *, fill: Color = (0, 0, 0)) -> list[Image.Image]:
     """The pixels of every view of a plan, in order.
 

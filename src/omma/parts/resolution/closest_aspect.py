@@ -18,9 +18,9 @@ from omma.parts.resolution.base import (
     Resolution,
     Size,
     View,
-    ViewTokens,
     checked,
     grid_of_views,
+    in_order,
 )
 
 
@@ -52,7 +52,7 @@ class ClosestAspect(Resolution):
         elif config.thumbnail:
             canvases += (Canvas(whole, square, square),)
             views += (View(1, (0, 0, *square)),)
-        return Plan((width, height), canvases, views, tuple(ViewTokens(view) for view in range(len(views))))
+        return Plan((width, height), canvases, views, in_order(len(views)))
 
 
 def closest_grid(width: int, height: int, size: int, min_tiles: int, max_tiles: int) -> Size:

@@ -49,12 +49,13 @@ class IouGrid(Resolution):
         rows, columns = best_grid(width, height, config.size, config.max_cells, config.max_side, config.shape_weight)
         grid = (columns * config.size, rows * config.size)
         views = (View(0, (0, 0, *square)), *grid_of_views(1, rows, columns, square))
-        layout: list[LayoutItem] = []
-        for view in range(len(views)):
-            layout += [ViewTokens(view), Mark("view_end")]
-        return Plan(
-            (width, height), (Canvas(whole, square, square), Canvas(whole, grid, grid)), views, tuple(layout)
-        )
+        canvases = (Canvas(whole, square, square), Canvas(whole, grid, grid))
+        return Plan((width, height), canvases, views, _each_with_its_end(len(views)))
+
+
+@lru_cache(maxsize=256)
+def _each_with_its_end(views: int) -> tuple[LayoutItem, ...]:
+    return tuple(item for view in range(views) for item in (ViewTokens(view), Mark("view_end")))
 
 
 def best_grid(width: int, height: int, size: int, max_cells: int, max_side: int, shape_weight: float) -> Grid:

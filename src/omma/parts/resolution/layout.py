@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -166,6 +167,7 @@ def content_of(rows: int, columns: int, content: Size) -> tuple[slice, slice]:
     return slice(None), slice(cut, columns - cut)
 
 
+@lru_cache(maxsize=1024)
 def row_major(rows: int, columns: int, first: int = 0) -> tuple[tuple[int, ...], ...]:
     """Numbers of views that were cut row by row, as `MapTokens` wants them."""
     return tuple(tuple(first + row * columns + column for column in range(columns)) for row in range(rows))

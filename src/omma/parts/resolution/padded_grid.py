@@ -67,8 +67,10 @@ def _sides(long: int, short: int, size: int, max_tiles: int) -> tuple[int, int, 
     The most tiles along the long side for which the whole grid stays within the cap.
     """
     ratio = long / short
-    # With t tiles there are at most t (t / ratio + 1): below the root of that less the cap none is too many.
-    tiles = max(1, int(ratio / 2 * (math.sqrt(1 + 4 * max_tiles / ratio) - 1)) - 1)
+    # Up to the ratio one row is enough for them, and t tiles are never more than t (t / ratio + 1) with those below: of what is
+    # smaller than either bound nothing is too much.
+    bound = int(ratio / 2 * (math.sqrt(1 + 4 * max_tiles / ratio) - 1)) - 1
+    tiles = max(1, min(int(ratio), max_tiles), bound)
     while (tiles + 1) * math.ceil((tiles + 1) / ratio) <= max_tiles:
         tiles += 1
     short = max(int(size * tiles / ratio), 1)
