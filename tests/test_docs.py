@@ -211,3 +211,11 @@ def test_the_speed_that_the_docs_show_is_the_one_that_was_measured() -> None:
         assert f"| {value:,.0f} |" in shown, name
     assert f"| {measured['ratio_cached']} |" in shown and f"| {measured['ratio_encoding']} |" in shown
     assert f"{measured['picture_share_of_a_cached_step']:.1%} of a step" in shown
+
+
+def test_the_plans_a_second_that_the_docs_show_are_those_that_were_measured() -> None:
+    measured = json.loads((ROOT / "benchmarks" / "results" / "planning.json").read_text())
+    shown = (ROOT / "docs" / "show.md").read_text()
+    for name, value in measured["median"].items():
+        assert f"| {name} | {value:,.0f} |" in shown, name
+    assert min(value for name, value in measured["median"].items() if "transformers" not in name) >= 20_000

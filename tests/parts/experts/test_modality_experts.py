@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PersimmonConfig, PersimmonForCausalLM
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.parts.experts import EXPERTS
+from omma.parts.experts import EXPERTS, modality_experts
 from omma.parts.experts.routing import ImageTokens, routed
 from toy_training import MODEL, toy_model
 
@@ -59,3 +59,34 @@ def test_norms_elsewhere_are_refused() -> None:
         BadInput, match=r"found input_layernorm, .*, pre_feedforward_layernorm, self_attn in Gemma2ForCausalLM"
     ):
         toy_model(backbone={**MODEL["backbone"], "architecture": architecture}, expert={"type": "modality-experts"})
+
+
+@pytest.mark.parametrize("split", ["ffn", "all"])
+@torch.no_grad()
+def test_a_family_with_other_names_and_fused_projections(split: str) -> None:
+    config = PersimmonConfig(
+        vocab_size=50, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2, pad_token_id=0
+    )
+    torch.manual_seed(0)
+    model = PersimmonForCausalLM(config).eval()
+    inputs = torch.randn(2, 12, 32, generator=torch.Generator().manual_seed(0))
+    before = model(inputs_embeds=inputs).logits
+    expert = EXPERTS.parse({"type": "modality-experts", "split": split}, where="model.expert").build(model=model)
+    expert.begin()
+    images = torch.zeros(2, 12, dtype=torch.bool)
+    images[:, 6:] = True
+    with routed(ImageTokens.of(images)):
+        torch.testing.assert_close(model(inputs_embeds=inputs).logits, before)
+        for parameter in expert.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+        after = model(inputs_embeds=inputs).logits
+    assert torch.equal(after[:, :6], before[:, :6]), "words before the picture are as they were"
+    assert (after[:, 6:] - before[:, 6:]).abs().max() > 0.1
+
+
+def test_a_last_norm_of_another_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modality_experts, "LAST_NORMS", ("ln_f",))
+    with torch.device("meta"):
+        model = LlamaForCausalLM(LlamaConfig(num_hidden_layers=1))
+    with pytest.raises(BadInput, match=r"model.expert.split: expected a decoder that ends with ln_f.* found none in LlamaModel"):
+        EXPERTS.parse({"type": "modality-experts", "split": "all"}, where="model.expert").build(model=model)

@@ -29,6 +29,9 @@ BLOCK = {"self_attn", "input_layernorm", "mlp", "post_attention_layernorm"}
 """What a block is made of: a norm and attention, a norm and a feed-forward layer. Others (norms behind them, say) would have
 to be split in other places."""
 
+LAST_NORMS = ("norm", "final_layernorm", "final_layer_norm")
+"""What families call the norm behind their last block."""
+
 
 @EXPERTS.register("modality-experts")
 class ModalityExperts(Expert):
@@ -65,7 +68,7 @@ class ModalityExperts(Expert):
             carry(block)
             self.blocks.append(nn.ModuleDict({name: self._copy(module) for name, module in split.items()}))
         if config.split == "all":
-            self.norm = self._copy(model.get_decoder().norm)
+            self.norm = self._copy(_last_norm(model))
 
     def _copy(self, original: nn.Module) -> nn.Module:
         twin = copy.deepcopy(original)
@@ -76,6 +79,20 @@ class ModalityExperts(Expert):
     def begin(self) -> None:
         for original, twin in self._pairs:
             twin.load_state_dict(original.state_dict())
+
+
+def _last_norm(model: PreTrainedModel) -> nn.Module:
+    """The norm behind the last block."""
+    decoder = model.get_decoder()
+    found = [getattr(decoder, name) for name in LAST_NORMS if isinstance(getattr(decoder, name, None), nn.Module)]
+    if len(found) != 1:
+        raise BadInput(
+            "model.expert.split",
+            expected=f"a decoder that ends with {' or '.join(LAST_NORMS)}, to be split with everything else",
+            found=f"none in {type(decoder).__name__}" if not found else "several",
+            remedy="use split: ffn",
+        )
+    return found[0]
 
 
 def _leaves(module: nn.Module) -> dict[str, nn.Module]:
