@@ -36,7 +36,7 @@ def model_directory(source: str) -> Path:
     if (path / "config.json").is_file():
         return path
     if (path / "recipe.yaml").is_file():
-        if (path / "model" / "config.json").is_file():
+        if (path / "model").is_dir():
             return path / "model"
         raise BadInput(
             str(path),
