@@ -31,7 +31,7 @@ class PrintedLinesBenchmark(PublishedBenchmark):
         case: bool = False
         """Whether capital and small letters differ."""
         every: int = Field(default=1, ge=1)
-        """Only every so manieth line."""
+        """Of so many lines one is asked."""
 
     def questions(self) -> Iterable[Item]:
         lines = PrintedLines(self.config.folder, self.config.split)
