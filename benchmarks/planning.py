@@ -25,6 +25,7 @@ from typing import Any
 from transformers.image_processing_utils import select_best_resolution
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import get_optimal_tiled_canvas
 
+from omma.errors import BadInput
 from omma.parts.resolution import RESOLUTIONS
 from omma.parts.resolution.base import Resolution
 from omma.recipe import load_recipe, recipe_names
@@ -41,7 +42,7 @@ def published() -> dict[str, Resolution]:
     for name in recipe_names():
         try:
             recipe = load_recipe(name, "paper")
-        except Exception:
+        except BadInput:
             # Recipes of shipped parts have no paper size.
             continue
         config = recipe.model.resolution
