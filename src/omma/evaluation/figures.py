@@ -79,10 +79,14 @@ class Measure:
         with np.errstate(divide="ignore", invalid="ignore"):
             value = float(self.of(sums_CK.sum(axis=0)))
             draws = np.concatenate([self.of(sums) for sums in _resampled(sums_CK, seed)])
+        return self.of_draws(value, draws, clusters=len(places))
+
+    def of_draws(self, value: float, draws: np.ndarray, *, clusters: int) -> Estimate:
+        """A value with the interval of its resamples, which a floor keeps from collapsing where all clusters are alike."""
         draws = draws[np.isfinite(draws)]
         if not np.isfinite(value) or not len(draws):
             return Estimate(value=float("nan"), low=self.bounds[0], high=self.bounds[1])
-        unseen = Z95**2 / (len(places) + Z95**2)
+        unseen = Z95**2 / (clusters + Z95**2)
         low, high = ((1 - unseen) * value + unseen * bound for bound in self.bounds)
         return estimate_of(value, draws, (low, high), self.bounds)
 

@@ -115,7 +115,7 @@ def load_parts(model: Composition, directory: Path) -> None:
     module: torch.nn.Module = model.vlm or model.language_model or model.encoder.model  # type: ignore[union-attr,assignment]
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    # Experts are added to models that were trained without, and begin as no change; so are the marks of a resolution strategy.
+    # Models that were trained without may be given experts, which begin as no change, and a strategy's marks, which begin anew.
     added = [prefix for prefix in (*EXPERTS, MARKS) if not any(name.startswith(prefix) for name in tensors)]
     expected = {name: shape for name, shape in expected.items() if not name.startswith(tuple(added))}
     missing = sorted(set(expected) - set(tensors) - tied)

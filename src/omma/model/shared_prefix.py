@@ -115,7 +115,7 @@ class RoomyLayer(DynamicLayer):
         assert self.keys is not None and self.values is not None
         before = self.keys.shape[-2]
         after = before + key_states.shape[-2]
-        # Not if rows were chosen, or something was taken away, since.
+        # Once rows are chosen, what is there lies elsewhere.
         ahead = self.keys.data_ptr() == self._all_keys.data_ptr() and len(self.keys) == len(self._all_keys)
         if not ahead or after > self._all_keys.shape[-2]:
             return super().update(key_states, value_states, *args, **kwargs)

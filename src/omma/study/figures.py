@@ -12,7 +12,7 @@ from pydantic import Field
 
 from omma.evaluation.benchmarks import BENCHMARKS
 from omma.evaluation.figures import Measure, Unit
-from omma.evaluation.intervals import Z95, Estimate, estimate_of
+from omma.evaluation.intervals import Estimate
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.records import Record
 
@@ -70,11 +70,4 @@ def _estimate(measure: Measure, sums_SCK: np.ndarray, draws_RC: np.ndarray, seed
             some = slice(start, start + step)
             of_seeds = (seed_draws_RS[some] @ sums_SCK.reshape(seeds, -1)).reshape(-1, clusters, statistics)
             drawn.append(measure.of(np.einsum("rc,rck->rk", draws_RC[some], of_seeds)))
-    draws = np.concatenate(drawn)
-    draws = draws[np.isfinite(draws)]
-    if not np.isfinite(value) or not len(draws):
-        return Estimate(value=float("nan"), low=measure.bounds[0], high=measure.bounds[1])
-    # As for one model: where all pictures are alike, those that were not drawn may differ.
-    unseen = Z95**2 / (clusters + Z95**2)
-    low, high = ((1 - unseen) * value + unseen * bound for bound in measure.bounds)
-    return estimate_of(value, draws, (low, high), measure.bounds)
+    return measure.of_draws(value, np.concatenate(drawn), clusters=clusters)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.resolution.iou_grid import _grids, best_grid
@@ -58,3 +60,20 @@ def test_every_view_ends_with_a_mark_and_the_whole_is_first() -> None:
     plan = planner("iou-grid", size=224).plan(1000, 200)
     assert plan.layout == tuple(item for view in range(6) for item in (ViewTokens(view), Mark("view_end")))
     assert [view.cell for view in plan.views] == [None, *((0, column) for column in range(5))]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.sampled_from([100.0, 1.0, 0.0]))
+def test_no_grid_is_passed_over(width: int, height: int, weight: float) -> None:
+    """As the released code computes it, of every grid."""
+
+    def overlap(tall: float, wide: float, other_tall: float, other_wide: float) -> float:
+        common = min(tall, other_tall) * min(wide, other_wide)
+        return common / (tall * wide + other_tall * other_wide - common + 1e-5)
+
+    def score(grid: Grid) -> float:
+        rows, columns = grid
+        in_shape = overlap(columns * height / width, columns, rows, columns)
+        return weight * in_shape + overlap(height, width, rows * 224, columns * 224)
+
+    assert best_grid(width, height, 224, 20, 11, weight) == max(_grids(20, 11), key=score)

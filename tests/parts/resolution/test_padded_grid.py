@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from omma.parts.resolution.base import Grid, Size, cut
@@ -77,3 +81,14 @@ def test_rows_end_with_marks_and_one_stands_between_the_maps() -> None:
     )  # fmt: skip
     found = arrange(plan.layout, 3, lambda view: (1, 2), strategy.marks)
     assert found.index.tolist() == [0, 1, -1, -2, 2, 3, 4, 5, -1]
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.integers(1, 10_000), st.integers(1, 10_000), st.integers(1, 60))
+def test_there_are_as_many_tiles_as_one_by_one_counting_finds(width: int, height: int, most: int) -> None:
+    ratio = max(width, height) / min(width, height)
+    tiles = 1
+    while (tiles + 1) * math.ceil((tiles + 1) / ratio) <= most:
+        tiles += 1
+    canvas = planner("padded-grid", size=10, max_tiles=most).plan(width, height).canvases[0]
+    assert max(canvas.content) == 10 * tiles

@@ -66,10 +66,9 @@ def closest_grid(width: int, height: int, size: int, min_tiles: int, max_tiles: 
     # The ratios beside it, of which one is closest, or both are.
     near = range(max(0, above - 1), min(above + 1, len(ratios)))
     least = min(abs(shape - ratios[place]) for place in near)
+    # Equality of floats is meant: it is how equally close shapes are told in the reference.
     closest = [grid for place in near if abs(shape - ratios[place]) == least for grid in grids[place]]
-    if len(closest) > 1:
-        # Equality of floats is meant: it is how equal shapes (1x1, 2x2, 3x3) are told in the reference.
-        closest.sort(key=_tiles)
+    closest.sort(key=_tiles)
     best = closest[0]
     for grid in closest[1:]:
         if area > 0.5 * size * size * grid[0] * grid[1]:
