@@ -72,7 +72,7 @@ def test_it_forgets_some_while_it_learns(make: Callable[..., Composition]) -> No
             "found o_proj, down_proj, which read 32, 48 channels; write each in a group of its own",
         ),
         ([["mlp"]], "expected names of linear layers, found mlp, a LlamaMLP"),
-        ([["wqkv"]], "found no wqkv in LlamaForCausalLM"),
+        ([["wqkv"]], r"found q_proj, .*, post_attention_layernorm without wqkv in LlamaForCausalLM; write targets: \[\[q_proj, k"),
         ([["q_proj"], ["q_proj"]], "groups of names, each name once"),
         ([[]], "groups of names, each name once"),
     ],

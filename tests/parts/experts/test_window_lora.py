@@ -157,7 +157,7 @@ def test_hierarchical_towers_are_refused() -> None:
         "expert": EXPERT,
     }
     with pytest.raises(
-        BadInput, match=r"model.encoder.expert: expected a model of equal blocks .*, found no q_proj in FocalNetModel"
+        BadInput, match=r"model.encoder.expert: expected a model of equal blocks .*, found .* without q_proj, .* in FocalNetModel"
     ):
         ENCODERS.parse(config | {"tap": -1, "cls": "none"}, where="model.encoder").build()
 

@@ -23,7 +23,7 @@ from omma.errors import BadInput
 from omma.parts.base import PartConfig
 from omma.parts.experts.base import EXPERTS, Expert
 from omma.parts.experts.routing import ImageTokens, carry, current_route
-from omma.parts.experts.structure import blocks_of
+from omma.parts.experts.structure import blocks_of, legal_targets
 
 BLOCK = {"self_attn", "input_layernorm", "mlp", "post_attention_layernorm"}
 """What a block is made of: a norm and attention, a norm and a feed-forward layer. Others (norms behind them, say) would have
@@ -52,6 +52,8 @@ class ModalityExperts(Expert):
         self._pairs: list[tuple[nn.Module, nn.Module]] = []
         self.blocks = nn.ModuleList()
         remedy = "use for instance Llama, Mistral, Qwen2 or Qwen3"
+        if legal := legal_targets(model):
+            remedy += f", or the expert partial-lora with targets: {legal}"
         for block, modules in blocks_of(model, sorted(BLOCK), where="model.expert", remedy=remedy):
             children = {name for name, child in block.named_children() if next(child.parameters(), None) is not None}
             dense = all(isinstance(module, nn.Linear) for module in _leaves(modules["mlp"]).values())

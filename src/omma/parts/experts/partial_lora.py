@@ -18,7 +18,7 @@ from omma.errors import BadInput
 from omma.parts.base import PartConfig
 from omma.parts.experts.base import EXPERTS, Expert
 from omma.parts.experts.routing import ImageTokens, carry, current_route
-from omma.parts.experts.structure import blocks_of
+from omma.parts.experts.structure import blocks_of, legal_targets
 
 WHERE = "model.expert.targets"
 
@@ -55,7 +55,8 @@ class PartialLora(Expert):
         super().__init__(config)
         names = [name for group in config.targets for name in group]
         self.blocks = nn.ModuleList()
-        remedy = "name linear layers of its blocks, for instance q_proj, k_proj, v_proj and o_proj"
+        legal = legal_targets(model)
+        remedy = f"write targets: {legal}" if legal else "use a model whose blocks have linear layers"
         for block, modules in blocks_of(model, names, where=WHERE, remedy=remedy):
             for name in names:
                 if not isinstance(modules[name], nn.Linear):

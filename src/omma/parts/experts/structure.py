@@ -24,7 +24,7 @@ def blocks_of(
     lists = list(_lists(model, names))
     if len(lists) != 1:
         missing = [name for name in names if not any(_last(path) == name for path, _ in model.named_modules())]
-        found = f"no {missing[0]}" if missing else "another structure"
+        found = f"{_layers_in(model)} without {', '.join(missing)}" if missing else "another structure"
         raise BadInput(
             where,
             expected=f"a model of equal blocks with one {', one '.join(names)} each",
@@ -32,6 +32,35 @@ def blocks_of(
             remedy=remedy,
         )
     return lists[0]
+
+
+def legal_targets(model: PreTrainedModel) -> str:
+    """Linear layers that every block has exactly once, so that experts can change them, as a recipe's list of groups: those
+    of queries, keys and values, which read the same, together. Empty if there are none."""
+    blocks = _longest(model)
+    names = [_last(path) for path, layer in blocks[0].named_modules() if isinstance(layer, nn.Linear)] if blocks else []
+    once = [name for name in names if all(len(_named(block, [name])[name]) == 1 for block in blocks)]
+    together = [name for name in ("q_proj", "k_proj", "v_proj") if name in once]
+    groups = [group for group in (together, *([name] for name in once if name not in together)) if group]
+    written = ["[" + ", ".join(group) + "]" for group in groups]
+    return f"[{', '.join(written)}]" if written else ""
+
+
+def _longest(model: nn.Module) -> Sequence[nn.Module]:
+    """What are most likely a model's blocks, whatever is in them: its longest list of modules."""
+    lists = [list(module) for module in model.modules() if isinstance(module, nn.ModuleList)]
+    return max(lists, key=len, default=[])
+
+
+def _layers_in(model: nn.Module) -> str:
+    """Names of what has weights in a model's first block."""
+    layers = [
+        _last(path)
+        for block in _longest(model)[:1]
+        for path, layer in block.named_modules()
+        if next(layer.parameters(recurse=False), None) is not None
+    ]
+    return ", ".join(dict.fromkeys(layers)) or "no blocks"
 
 
 def _lists(module: nn.Module, names: Sequence[str]) -> Iterator[list[tuple[nn.Module, dict[str, nn.Module]]]]:
