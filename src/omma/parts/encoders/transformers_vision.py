@@ -30,12 +30,14 @@ class TransformersEncoder(Encoder):
 
     ``hidden_states`` counts from the embeddings: index 0 is their output, index k the output of block k, so -2 of 24
     blocks is the output of block 23, before any final norm. The tap "final" is the last block's output behind that norm
-    (UReader, DeepSeek-VL).
+    (UReader, DeepSeek-VL), or behind SAM's neck.
 
     Views may have any size: learned positions are interpolated where the model knows how.
 
     Attributes:
+        hierarchical: whether it is of stages, whose features are maps of growing stride.
         any_size: arguments of the model that make it so.
+        leading: features in front of those of the patches: CLS, and then DeiT's distillation token or registers.
     """
 
     class Config(PartConfig):
@@ -45,8 +47,8 @@ class TransformersEncoder(Encoder):
         """``zoo:NAME``, a directory or a hub name; random weights if absent."""
         tap: int | Literal["final"] = -2
         cls: Literal["drop", "keep", "none"] = "drop"
-        """What to do with a leading CLS feature: drop it (and registers, if there are any), keep it, or "none" if the
-        model has none."""
+        """What to do with a leading CLS feature: drop it, keep it, or "none" if the model has none. Other features that are of no
+        patch (registers, DeiT's distillation token) are dropped in any case."""
         normalization: Literal["clip", "imagenet", "half"] = "clip"
         positions: Literal["own", "sincos2d"] = "own"
         """Where learned position embeddings start if no weights are loaded: the model's own, or two-dimensional waves."""
@@ -72,6 +74,8 @@ class TransformersEncoder(Encoder):
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
         settings = tower_of(architecture(config.architecture, config.weights, where="model.encoder"))
+        if hasattr(settings, "mask_ratio"):  # MAE's tower would leave patches out, to be guessed in its own pretraining
+            settings.mask_ratio = 0.0
         if load_weights and config.weights is not None:
             source = locate(config.weights, where="model.encoder.weights")
             self.model = AutoModel.from_pretrained(source, config=settings, dtype=torch.float32)
@@ -81,14 +85,17 @@ class TransformersEncoder(Encoder):
                 _start_positions(self.model)
         self.mean, self.std = NORMALIZATIONS[config.normalization]
         self.hierarchical = hasattr(settings, "hidden_sizes")
+        _check_inputs(self.model)
         able = "interpolate_pos_encoding" in inspect.signature(self.model.forward).parameters
         # In the model's own size, interpolated positions are the learned ones themselves.
         self.any_size = {"interpolate_pos_encoding": True} if able else {}
         if not able:
             _let_embeddings_interpolate(self.model)
+        self._own = _own_size(settings)
+        self._reads_others = bool(self.any_size)
         self._grids: dict[Size, Grid] = {}
-        shapes = self.shapes_of(_own_size(settings)) if self.hierarchical else ()
-        states = len(shapes) if self.hierarchical else 1 + settings.num_hidden_layers
+        *shapes, final = self.shapes_of(self._own)
+        states = len(shapes)
         self.tap = -1 if config.tap == "final" else config.tap
         if not -states <= self.tap < states:
             raise BadInput(
@@ -98,14 +105,34 @@ class TransformersEncoder(Encoder):
                 found=str(config.tap),
                 remedy=f"choose one between {-states} and {states - 1}",
             )
-        self.width = shapes[self.tap][2] if self.hierarchical else settings.hidden_size
+        rows, columns, self.width = final if config.tap == "final" else shapes[self.tap]
+        self.leading = 0 if self.hierarchical else rows * columns - math.prod(self.patches(self._own))
+        self._check_cls()
         self.expert = attach(config.expert, self.model, inside="encoder")
 
+    def _check_cls(self) -> None:
+        """See that the rule for a CLS feature is one for this model. Raises BadInput if not."""
+        rules = {0: ("none", "drop")}.get(self.leading, ("drop", "keep")) if self.leading >= 0 else ()
+        if self.config.cls not in rules:
+            model_type = self.model.config.model_type
+            raise BadInput(
+                "model.encoder.cls",
+                expected=f"{' or '.join(rules)} for {model_type}" if rules else "a model with a feature for every patch",
+                found=f"{self.config.cls}, and {self.leading} features more than patches in {model_type}",
+                remedy="correct it" if rules else "use another architecture",
+            )
+
     def patches(self, size: Size) -> Grid:
-        """(rows, columns) of what it reads of a view of that size, without a CLS feature."""
+        """(rows, columns) of what it reads of a view of that size, without a CLS feature.
+
+        Raises:
+            BadInput: if the model has positions for views of its own size only.
+        """
         if size not in self._grids:
+            if size != self._own and not self._reads_others:
+                self._check_size(size)
             if self.hierarchical:
-                self._grids[size] = self.shapes_of(size)[self.tap][:2]
+                self._grids[size] = self.shapes_of(size)[:-1][self.tap][:2]
             else:
                 patch = self.model.config.patch_size
                 height, width = (patch, patch) if isinstance(patch, int) else patch
@@ -116,18 +143,63 @@ class TransformersEncoder(Encoder):
         rows, columns = self.patches(size)
         return (1, rows * columns + 1) if self.config.cls == "keep" else (rows, columns)
 
+    def _check_size(self, size: Size) -> None:
+        """See that views of another size than the model's own are read. Raises BadInput if not."""
+        try:
+            self.shapes_of(size)
+        except Exception:  # each family complains in its own way
+            raise BadInput(
+                "model.resolution",
+                expected=f"views of {self._own[0]} x {self._own[1]} pixels, which the positions of {self.model.config.model_type}"
+                " are for",
+                found=f"one of {size[0]} x {size[1]}",
+                remedy="use a strategy with views of that size, or give the architecture another image_size",
+            ) from None
+        self._reads_others = True
+
     def extent(self, size: Size, tap: int) -> tuple[int, int, int]:
-        return self.shapes_of(size)[tap] if self.hierarchical else super().extent(size, tap)
+        rows, columns, width = self.shapes_of(size)[tap]
+        # Leading features are no places.
+        return (*self.patches(size), width) if rows == 1 else (rows, columns, width)
 
     def shapes_of(self, size: Size) -> list[tuple[int, int, int]]:
-        """(rows, columns, channels) of every hidden state of a view of that size, by a run without numbers: each family has
-        its own strides, and complains of what it cannot read in its own way."""
+        """(rows, columns, channels) of every hidden state of a view of that size, and of the final output: all in one row where
+        there is no map. By a run without numbers: each family has its own strides."""
         with torch.device("meta"):
-            output = self._run(AutoModel.from_config(self.model.config), torch.empty(1, 3, size[1], size[0]))
-        return [_extent(hidden, size) for hidden in output.hidden_states]
+            twin = AutoModel.from_config(self.model.config)
+            if not self.any_size:
+                _let_embeddings_interpolate(twin)
+            output = self._run(twin, torch.empty(1, 3, size[1], size[0]))
+        return [self._extent(hidden, size) for hidden in (*output.hidden_states, output.last_hidden_state)]
+
+    def _extent(self, hidden: Tensor, size: Size) -> tuple[int, int, int]:
+        """(rows, columns, channels) of a hidden state of one view of that size."""
+        if hidden.dim() == 4:
+            rows, columns, channels = hidden.shape[1:] if self._channels_last(hidden) else (*hidden.shape[2:], hidden.shape[1])
+            return rows, columns, channels
+        if not self.hierarchical:
+            return 1, hidden.shape[1], hidden.shape[2]
+        stride = math.sqrt(size[0] * size[1] / hidden.shape[1])
+        return round(size[1] / stride), round(size[0] / stride), hidden.shape[2]
+
+    def _channels_last(self, hidden: Tensor) -> bool:
+        """Whether a map is [N, rows, columns, C] and not [N, C, rows, columns]: SAM has the one in its blocks, and the other
+        behind its neck."""
+        return not self.hierarchical and hidden.shape[3] == self.model.config.hidden_size
+
+    def _rows(self, hidden: Tensor) -> Tensor:
+        """[N, T, C] from itself or from a map."""
+        if hidden.dim() == 3:
+            return hidden
+        return hidden.flatten(1, 2) if self._channels_last(hidden) else hidden.flatten(2).transpose(1, 2)
 
     def _run(self, model: PreTrainedModel, pixels_NCHW: Tensor) -> ModelOutput:
-        return model(pixels_NCHW, output_hidden_states=True, **self.any_size)
+        options: dict[str, Any] = dict(self.any_size)
+        if hasattr(model.config, "mask_ratio"):
+            # MAE's tower puts patches into the order of these numbers.
+            patches = math.prod(self.patches((pixels_NCHW.shape[3], pixels_NCHW.shape[2])))
+            options["noise"] = torch.arange(patches, device=pixels_NCHW.device).expand(len(pixels_NCHW), -1)
+        return model(pixels_NCHW, output_hidden_states=True, **options)
 
     def read(self, pixels_NCHW: Tensor, branch: int, cells_N2: Tensor) -> Tensor:
         with self.expert.reading(cells_N2) if self.expert is not None else nullcontext():
@@ -136,7 +208,7 @@ class TransformersEncoder(Encoder):
     def hidden_states(self, pixels_NCHW: Tensor) -> tuple[Tensor, ...]:
         """All hidden states [N, T, C], maps row by row, and last the final output after the norm."""
         output = self._run(self.model, pixels_NCHW)
-        return tuple(_rows(hidden) for hidden in (*output.hidden_states, self._final(output)))
+        return tuple(self._rows(hidden) for hidden in (*output.hidden_states, self._final(output)))
 
     def _final(self, output: ModelOutput) -> Tensor:
         """The last block's output behind the model's final norm."""
@@ -147,13 +219,15 @@ class TransformersEncoder(Encoder):
 
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         output = self._run(self.model, pixels_NCHW)
-        hidden = _rows(self._final(output) if self.config.tap == "final" else output.hidden_states[self.tap])
+        hidden = self._rows(self._final(output) if self.config.tap == "final" else output.hidden_states[self.tap])
         if self.config.scale != 1:
             hidden = hidden / self.config.scale
-        if self.config.cls != "drop":
+        keep = self.config.cls == "keep"
+        if self.leading == int(keep):
             return hidden
         rows, columns = self.patches((pixels_NCHW.shape[3], pixels_NCHW.shape[2]))
-        return hidden[:, -rows * columns :]
+        of_patches = hidden[:, -rows * columns :]
+        return torch.cat([hidden[:, :1], of_patches], dim=1) if keep else of_patches
 
 
 def tower_of(settings: PretrainedConfig) -> PretrainedConfig:
@@ -167,17 +241,18 @@ def _own_size(settings: Any) -> Size:
     return (side, side) if isinstance(side, int) else (side[1], side[0])
 
 
-def _extent(hidden: Tensor, size: Size) -> tuple[int, int, int]:
-    """(rows, columns, channels) of a map [1, C, rows, columns], or of its rows [1, T, C] from a picture of that size."""
-    if hidden.dim() == 4:
-        return hidden.shape[2], hidden.shape[3], hidden.shape[1]
-    stride = math.sqrt(size[0] * size[1] / hidden.shape[1])
-    return round(size[1] / stride), round(size[0] / stride), hidden.shape[2]
-
-
-def _rows(hidden: Tensor) -> Tensor:
-    """[N, T, C] from itself or from a map [N, C, rows, columns]."""
-    return hidden.flatten(2).transpose(1, 2) if hidden.dim() == 4 else hidden
+def _check_inputs(model: PreTrainedModel) -> None:
+    """See that a model reads pixels and asks for nothing else. Raises BadInput if not."""
+    _, *others = inspect.signature(model.forward).parameters.values()
+    named = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    wanted = [each.name for each in others if each.kind is named and each.default is inspect.Parameter.empty]
+    if wanted:
+        raise BadInput(
+            "model.encoder.architecture",
+            expected="a model that reads the pixels of a view",
+            found=f"{model.config.model_type}, which wants {', '.join(wanted)}, too",
+            remedy="use for instance siglip_vision_model",
+        )
 
 
 def _let_embeddings_interpolate(model: nn.Module) -> None:

@@ -41,7 +41,7 @@ def legal_targets(model: PreTrainedModel) -> str:
     names = [_last(path) for path, layer in blocks[0].named_modules() if isinstance(layer, nn.Linear)] if blocks else []
     once = [name for name in names if all(len(_named(block, [name])[name]) == 1 for block in blocks)]
     together = [name for name in ("q_proj", "k_proj", "v_proj") if name in once]
-    groups = [group for group in (together, *([name] for name in once if name not in together)) if group]
+    groups = [together] * bool(together) + [[name] for name in once if name not in together]
     written = ["[" + ", ".join(group) + "]" for group in groups]
     return f"[{', '.join(written)}]" if written else ""
 
