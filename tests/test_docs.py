@@ -27,6 +27,7 @@ from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.recipe import load_recipe, recipe_names, recipe_sizes
 from omma.study import load_study
 from omma.training.run import train
@@ -42,6 +43,7 @@ REGISTRIES = {
     "Backbone": BACKBONES,
     "Expert": EXPERTS,
     "Objective": OBJECTIVES,
+    "Image tokenizer": IMAGE_TOKENIZERS,
     "Source": recipes.SOURCES,
     "Benchmark": recipes.BENCHMARKS,
 }

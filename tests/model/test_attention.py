@@ -11,9 +11,9 @@ from torch.nn import functional as F
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from omma.model import document_attention
-from omma.model.attention import PADDING, AttentionPlan
 from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.modeling import decoder_hidden
+from omma.parts.attention import PADDING, AttentionPlan, word_positions
 
 lengths = st.lists(st.lists(st.integers(1, 7), min_size=1, max_size=4), min_size=1, max_size=3)
 
@@ -161,3 +161,29 @@ def test_blocks_of_queries_attend_like_the_whole(length: int, window: int | None
             (attended * torch.linspace(-1, 1, attended.numel()).view_as(attended)).sum().backward()
             found.append([attended.detach(), *(leaf.grad for leaf in leaves)])
     torch.testing.assert_close(found[1], found[0])
+
+
+@given(kinds=st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=4), padding=st.integers(0, 3))
+def test_pictures_see_themselves_and_words_what_is_before_them(kinds: list[list[bool]], padding: int) -> None:
+    """Packed documents of pictures (True) and words, token by token."""
+    document = torch.tensor([[d for d, kind in enumerate(kinds) for _ in kind] + [-1] * padding])
+    is_image = torch.tensor([[image for kind in kinds for image in kind] + [False] * padding])
+    found = AttentionPlan.with_pictures(document, is_image).dense()[0, 0]
+    both = AttentionPlan.bidirectional(document).dense()[0, 0]
+    length = document.shape[1]
+    for q in range(length):
+        for k in range(length):
+            same = bool(document[0, q] == document[0, k] >= 0)
+            one_picture = bool(is_image[0, min(q, k) : max(q, k) + 1].all())
+            assert found[q, k] == ((same and (k <= q or one_picture)) or q == k)
+            assert both[q, k] == (same or q == k)
+
+
+@given(kinds=st.lists(st.lists(st.booleans(), min_size=1, max_size=6), min_size=1, max_size=4), padding=st.integers(0, 3))
+def test_words_are_counted_without_pictures(kinds: list[list[bool]], padding: int) -> None:
+    document = torch.tensor([[d for d, kind in enumerate(kinds) for _ in kind] + [-1] * padding])
+    is_word = torch.tensor([[word for kind in kinds for word in kind] + [False] * padding])
+    expected = [sum(kind[: place + 1]) - 1 for kind in kinds for place in range(len(kind))] + [-1] * padding
+    assert word_positions(is_word, document)[0].tolist() == expected
+    for kind in kinds:
+        assert word_positions(torch.tensor([kind]))[0].tolist() == [sum(kind[: i + 1]) - 1 for i in range(len(kind))]

@@ -14,13 +14,13 @@ import torch
 from omma.data.feature_cache import FeatureCache
 from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
-from omma.model.attention import AttentionPlan
 from omma.model.composition import Composition
 from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.modeling import decoder_hidden
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.base import MicroBatch, Objective
+from omma.parts.attention import AttentionPlan
 from toy_training import MODEL, assert_close, gradients, samples, step_of, toy_model
 
 

@@ -45,7 +45,7 @@ class Source(Part):
 
 SOURCES: Registry[type[Source]] = Registry("source")
 
-Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text"]
+Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture"]
 
 ASKING = ("questions", "words", "laid-out")
 """Tasks that ask questions."""
@@ -62,7 +62,7 @@ class PlaygroundSource(Source):
     Tasks: *caption* (pictures, then the short caption), *describe* (pictures, then the full description), *questions*
     (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions),
     *laid-out* (the same with words at their places, `omma.data.playground.laid_out`), *describe-laid-out* (those, then the full
-    description) and *text* (the description alone, as running text).
+    description), *text* (the description alone, as running text) and *picture* (pictures and not a word).
     """
 
     class Config(PartConfig):
@@ -137,6 +137,8 @@ def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
         return user(*scene.images), assistant(scene.caption)
     if task == "describe":
         return user(*scene.images), assistant(scene.description)
+    if task == "picture":
+        return (user(*scene.images),)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
     if task == "questions":

@@ -174,9 +174,9 @@ class Composition(nn.Module):
             return self.language_model.get_input_embeddings()(batch["input_ids"])
         return self.vlm.embed(batch["input_ids"], self.image_vectors(batch))
 
-    def routing(self, input_ids_BL: Tensor) -> AbstractContextManager[None]:
+    def routing(self, input_ids_BL: Tensor, document_BL: Tensor | None = None) -> AbstractContextManager[None]:
         """What the language model is to be called inside of, see `OmmaForConditionalGeneration.routing`."""
-        return self.vlm.routing(input_ids_BL) if self.vlm is not None else nullcontext()
+        return self.vlm.routing(input_ids_BL, document_BL) if self.vlm is not None else nullcontext()
 
 
 def _floats(features: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Causal attention of packed documents without the square of the row: each document is a sequence of its own.
 
-The varlen form of `omma.model.attention` for machines without varlen kernels. Tokens stay packed everywhere else; only
+The varlen form of `omma.parts.attention` for machines without varlen kernels. Tokens stay packed everywhere else; only
 inside attention the documents are gathered, side by side with others of like length, so the work is the sum of squares
 of their lengths. Right padding needs no mask: under causal attention nothing real looks at it.
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
-from omma.model.attention import AttentionPlan
+from omma.parts.attention import AttentionPlan
 from omma.model.product_attention import is_faster, products, refuse_other_scores
 
 NAME = "omma_documents"

@@ -19,6 +19,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
 from omma.model.views import WHOLE, Arranger, encode, place, project
+from omma.parts.attention import word_positions
 from omma.parts.encoders import Encoder
 from omma.parts.experts import Expert, attach
 from omma.parts.experts.routing import ImageTokens, routed
@@ -128,11 +129,27 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return embedded
         return embedded.masked_scatter(is_image[..., None], vectors_NH.to(embedded.dtype))
 
-    def routing(self, input_ids_BL: Tensor) -> AbstractContextManager[None]:
-        """What the language model is to be called inside of: its expert, if there is one, then knows the image tokens."""
-        if self.expert is None:
+    @property
+    def knows_pictures(self) -> bool:
+        """Whether what the language model computes depends on which tokens are pictures, beyond their embeddings."""
+        return self.expert is not None or self.language_model_knows_pictures
+
+    @property
+    def language_model_knows_pictures(self) -> bool:
+        """Whether its attention and its positions do: words are then counted without the pictures between them."""
+        return getattr(self.language_model, "knows_pictures", False)
+
+    def routing(
+        self, input_ids_BL: Tensor, document_BL: Tensor | None = None, *, seen_B: Tensor | None = None
+    ) -> AbstractContextManager[None]:
+        """What the language model is to be called inside of: it and its expert then know the image tokens.
+
+        Args:
+            document_BL, seen_B: see `ImageTokens.of`.
+        """
+        if not self.knows_pictures:
             return nullcontext()
-        return routed(ImageTokens.of(input_ids_BL == self.config.image_token_id))
+        return routed(ImageTokens.of(input_ids_BL == self.config.image_token_id, document_BL, seen_B=seen_B))
 
     def forward(
         self,
@@ -147,6 +164,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         image_vectors: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
+        pictures_before: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Next-token logits.
@@ -158,9 +176,10 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             pixel_values, view_shapes, image_index: the pictures, see `image_vectors`; or
             image_vectors: [K, H], what becomes of them.
             labels: [B, L], -100 where not learned, not shifted.
+            pictures_before: [B], whether there is a picture in what is in the cache already.
 
         Raises:
-            ValueError: without ids or embeddings, or for a model with an expert without ids.
+            ValueError: without ids or embeddings, or without ids for a model that has to know which tokens are pictures.
         """
         if inputs_embeds is None:
             if input_ids is None:
@@ -168,9 +187,9 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if image_vectors is None and pixel_values is not None:
                 image_vectors = self.image_vectors(pixel_values, view_shapes, image_index)
             inputs_embeds = self.embed(input_ids, image_vectors)
-        if self.expert is not None and input_ids is None:
-            raise ValueError("an expert has to know which tokens are pictures: give input_ids beside inputs_embeds")
-        with self.routing(input_ids) if input_ids is not None else nullcontext():
+        if self.knows_pictures and input_ids is None:
+            raise ValueError("this model has to know which tokens are pictures: give input_ids beside inputs_embeds")
+        with self.routing(input_ids, seen_B=pictures_before) if input_ids is not None else nullcontext():
             return self.language_model(
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
@@ -196,6 +215,14 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs = super().prepare_inputs_for_generation(input_ids, is_first_iteration=is_first_iteration, **kwargs)
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs |= pictures
+        if self.knows_pictures:
+            is_image = input_ids == self.config.image_token_id
+            length = inputs["input_ids"].shape[1]
+            inputs["pictures_before"] = is_image[:, :-length].any(1)
+            if self.language_model_knows_pictures:
+                mask = kwargs.get("attention_mask")
+                words = ~is_image if mask is None else ~is_image & mask.bool()
+                inputs["position_ids"] = word_positions(words)[:, -length:]
         return inputs
 
     def _expand_inputs_for_generation(

@@ -6,7 +6,8 @@ programs read the same format as a Jinja chat template (`Template.jinja`). Both 
 Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; Vary (arXiv
 2312.06109), Qwen-VL (arXiv 2308.12966) and InternVL 1.5 (arXiv 2404.16821) for pictures between ``<img>`` and ``</img>``;
 the released code of InternLM-XComposer2, DeepSeek-VL, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs. BLIP-2 (arXiv
-2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end.
+2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has BEiT-3
+(arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token.
 """
 
 from __future__ import annotations
@@ -331,6 +332,14 @@ TEMPLATES: dict[str, Template] = {
             system=Frame(),
             user=Frame(),
             assistant=Frame(lead=" ", end="\n"),
+            picture_line=False,
+            picture_before_bos=True,
+        ),
+        Template(
+            "beit3",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(lead=" ", end=None),
             picture_line=False,
             picture_before_bos=True,
         ),

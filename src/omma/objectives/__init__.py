@@ -6,10 +6,13 @@ from omma.objectives import contrastive as contrastive
 from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling
+from omma.objectives import masked_data_modeling as masked_data_modeling
 from omma.objectives import masked_image as masked_image
+from omma.objectives import masked_language_modeling as masked_language_modeling
 from omma.objectives import self_distillation as self_distillation
 from omma.objectives import told_by_place as told_by_place
 from omma.objectives import transcription as transcription
+from omma.objectives import vq_kd as vq_kd
 from omma.objectives.base import OBJECTIVES, Objective
 
 __all__ = ["OBJECTIVES", "Objective"]

@@ -22,7 +22,6 @@ from omma.data.feature_cache import FeatureReader
 from omma.data.packing import pack
 from omma.data.sample import ImageSource, Sample
 from omma.errors import BadInput
-from omma.model.attention import PADDING, AttentionPlan
 from omma.model.composition import Composition
 from omma.model.document_attention import Documents, attending_documents, attends_documents
 from omma.model.last_layer import LastLayer
@@ -32,6 +31,7 @@ from omma.model.rms_norm import fewer_passes
 from omma.model.segments import IGNORE, Rendered, Renderer
 from omma.model.views import Arranger, joined_index, shapes_of
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
+from omma.parts.attention import PADDING, AttentionPlan
 from omma.parts.base import PartConfig
 from omma.parts.encoders.base import Normalization
 from omma.parts.resolution.layout import Arrangement
@@ -183,6 +183,13 @@ class LanguageModeling(Objective):
         super().__init__(config)
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
+        if model.vlm is not None and model.vlm.language_model_knows_pictures:
+            raise BadInput(
+                "model.backbone",
+                expected=f"a language model that writes from left to right, for the objective {config.type}",
+                found=type(model.language_model).__name__,
+                remedy="use the objective masked-language-modeling",
+            )
 
     @property
     def model(self) -> Composition:
@@ -251,7 +258,7 @@ class LanguageModeling(Objective):
         learned = batch["labels"][:, 1:] != IGNORE
         prompt = self._prompt(batch) if self.config.prompt_share else torch.zeros_like(learned)
         self.last_layer.read(nn.functional.pad(learned | prompt, (0, 1)))
-        with model.routing(batch["input_ids"]):
+        with model.routing(batch["input_ids"], batch["document"]):
             hidden = decoder_hidden(model.language_model, **attention)[:, :-1]
         losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:

@@ -2,7 +2,7 @@
 
 A captioner or a text tower belongs to an objective and not to the model. If the next stage has the very same objective,
 on other data or at other rates, or beside others, it would be a waste to let it learn to speak again; and what a new one
-asks of an encoder at first is noise.
+asks of an encoder at first is noise. An image tokenizer that one objective taught is what another reads its answers from.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from omma.parts.base import PartConfig
 from omma.training.checkpoint import load_buffers, persistent_buffers, unreadable
 
 FILE = "objective.safetensors"
+TAUGHT = ("visual_tokenizer",)
+"""Fields of objectives that hold a part which one of them teaches and another reads."""
 
 
 def save_objective(objective: Objective, directory: Path) -> None:
@@ -47,16 +49,24 @@ class Handover:
 
 
 def handover(before: PartConfig, now: PartConfig, directory: Path) -> Handover | None:
-    """What the next stage's objective goes on with: itself, or those of its terms that were there before; None if nothing."""
+    """What the next stage's objective goes on with: itself, or those of its terms and parts that were there before; None if
+    nothing."""
     known = {_comparable(config): prefix for prefix, config in _terms(before).items()}
     prefixes = {
         prefix: known[_comparable(config)] for prefix, config in _terms(now).items() if _comparable(config) in known
     }
+    # What all of it goes on with, a part of it need not.
+    if "" in prefixes:
+        prefixes = {"": prefixes[""]}
     return Handover(directory, prefixes) if prefixes else None
 
 
 def _terms(config: PartConfig) -> dict[str, PartConfig]:
-    return {f"members.{term.type}.": term for term in config.parsed()} if isinstance(config, Joint.Config) else {"": config}
+    """What may go on by itself, by what the names of its parameters begin with."""
+    if isinstance(config, Joint.Config):
+        return {f"members.{term.type}.": term for term in config.parsed()}
+    parts = {f"{name}.": part for name, part in config if isinstance(part, PartConfig) and name in TAUGHT}
+    return {"": config, **parts}
 
 
 def _comparable(config: PartConfig) -> str:

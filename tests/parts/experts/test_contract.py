@@ -236,7 +236,7 @@ def test_embeddings_alone_are_not_enough(make: Make, prompts: Prompts, expert: s
     inputs = prompts(model, "wpw")
     with torch.no_grad():
         embedded = model.vlm.embed(inputs["input_ids"], model.vlm.image_vectors(inputs["pixel_values"]))
-        with pytest.raises(ValueError, match="an expert has to know which tokens are pictures: give input_ids"):
+        with pytest.raises(ValueError, match="this model has to know which tokens are pictures: give input_ids"):
             model.vlm(inputs_embeds=embedded)
         given = model.vlm(inputs_embeds=embedded, input_ids=inputs["input_ids"]).logits
         assert torch.equal(given, model.vlm(**inputs).logits)

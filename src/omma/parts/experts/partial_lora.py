@@ -99,7 +99,8 @@ class _LowRank(nn.Module):
         tokens: ImageTokens | None = current_route()
         if tokens is None:
             return None
-        seen_NC = inputs[0].flatten(0, -2).index_select(0, tokens.image_N)
+        image_N = tokens.by_modality.places[0]
+        seen_NC = inputs[0].flatten(0, -2).index_select(0, image_N)
         low_NR = F.linear(F.dropout(seen_NC, self.dropout, self.training), self.down)
         change = F.linear(low_NR, self.up[name]) * self.scale
-        return output_BLD.flatten(0, -2).index_add(0, tokens.image_N, change).view_as(output_BLD)
+        return output_BLD.flatten(0, -2).index_add(0, image_N, change).view_as(output_BLD)

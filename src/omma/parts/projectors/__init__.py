@@ -6,6 +6,7 @@ from omma.parts.projectors import d_abstractor as d_abstractor
 from omma.parts.projectors import hybrid as hybrid
 from omma.parts.projectors import linear as linear
 from omma.parts.projectors import mlp as mlp
+from omma.parts.projectors import patch_embedding as patch_embedding
 from omma.parts.projectors import perceiver as perceiver
 from omma.parts.projectors import pixel_shuffle as pixel_shuffle
 from omma.parts.projectors import q_former as q_former

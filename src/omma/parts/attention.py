@@ -47,6 +47,19 @@ class AttentionPlan:
         """Plain causal attention inside each document."""
         return cls(document_BL, torch.arange(document_BL.shape[1], device=document_BL.device).expand_as(document_BL))
 
+    @classmethod
+    def bidirectional(cls, document_BL: Tensor) -> AttentionPlan:
+        """Every token sees its whole document."""
+        return cls(document_BL, torch.zeros_like(document_BL))
+
+    @classmethod
+    def with_pictures(cls, document_BL: Tensor, is_image_BL: Tensor) -> AttentionPlan:
+        """Causal attention of words; the tokens of a picture see each other in both directions."""
+        index = torch.arange(document_BL.shape[1], device=document_BL.device).expand_as(document_BL)
+        goes_on = torch.zeros_like(is_image_BL)
+        goes_on[:, 1:] = is_image_BL[:, 1:] & is_image_BL[:, :-1] & (document_BL[:, 1:] == document_BL[:, :-1])
+        return cls(document_BL, torch.where(goes_on, 0, index).cummax(dim=1).values)
+
     def dense(self) -> Tensor:
         """Boolean mask [B, 1, L, L], True where attention is allowed, for scaled_dot_product_attention.
 
@@ -100,3 +113,19 @@ class AttentionPlan:
         starts[:, 1:] = self.document_BL[:, 1:] != self.document_BL[:, :-1]
         first = torch.where(starts, index, torch.zeros_like(index)).cummax(dim=1).values
         return index - first
+
+
+def word_positions(is_word_BL: Tensor, document_BL: Tensor | None = None) -> Tensor:
+    """Position ids [B, L] that count words alone, from 0 in each document; -1 before the first one.
+
+    Args:
+        is_word_BL: neither picture nor padding.
+        document_BL: of packed rows; one document a row if absent.
+    """
+    count = is_word_BL.long().cumsum(dim=1)
+    if document_BL is None:
+        return count - 1
+    starts = torch.ones_like(is_word_BL)
+    starts[:, 1:] = document_BL[:, 1:] != document_BL[:, :-1]
+    before = torch.where(starts, count - is_word_BL.long(), 0).cummax(dim=1).values
+    return count - before - 1
