@@ -54,6 +54,8 @@ class ModelRecipe(Settings):
     template: str = "vicuna-v1"
     system: str | None = None
     """System text of the template; the template's own if absent."""
+    image_token: str = "<image>"
+    """What stands in the prompt for every token of a picture; the tokenizer is given it, unless it has it."""
     from_checkpoint: str | None = None
     """Start from a saved model's weights instead of the parts' own."""
 

@@ -52,6 +52,7 @@ class Composition(nn.Module):
         encoder: Encoder | None = None,
         language_model: PreTrainedModel | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
+        image_token: str = IMAGE_TOKEN,
         template: str = "vicuna-v1",
         system: str | None = None,
     ) -> None:
@@ -63,6 +64,7 @@ class Composition(nn.Module):
         self.language_model = vlm.language_model if vlm is not None else language_model
         self.expert = vlm.expert if vlm is not None else None
         self.tokenizer = tokenizer
+        self.image_token = image_token
         self.template = template
         self.system = system
         self.feature_cache: FeatureCache | None = None
@@ -100,7 +102,7 @@ class Composition(nn.Module):
             template_named(self.template),
             runs_of=self.runs_of if self.projector is not None else None,
             system=self.system,
-            image_token=IMAGE_TOKEN,
+            image_token=self.image_token,
             max_length=max_length,
         )
 
@@ -188,8 +190,13 @@ def _bits(features: Tensor) -> np.ndarray:
     return features.view(torch.uint16).numpy() if features.dtype == torch.bfloat16 else features.float().numpy()
 
 
-def load_tokenizer(source: str, *, where: str) -> PreTrainedTokenizerBase:
+def load_tokenizer(
+    source: str, *, where: str, tokens: tuple[str, ...] = (), image_token: str = IMAGE_TOKEN
+) -> PreTrainedTokenizerBase:
     """A fast tokenizer that knows the image token.
+
+    Args:
+        tokens: others that it is given, unless it has them.
 
     Raises:
         BadInput: if the source has only a slow tokenizer (labels need character offsets).
@@ -199,9 +206,25 @@ def load_tokenizer(source: str, *, where: str) -> PreTrainedTokenizerBase:
         raise BadInput(
             where, expected="a fast tokenizer (tokenizer.json)", found="a slow one", remedy="convert it with transformers"
         )
-    if IMAGE_TOKEN not in tokenizer.get_vocab():
-        tokenizer.add_special_tokens({"additional_special_tokens": [IMAGE_TOKEN]})
+    vocabulary = tokenizer.get_vocab()
+    new = [token for token in (*tokens, image_token) if token not in vocabulary]
+    if new:
+        # Those that it has stay special.
+        tokenizer.add_special_tokens({"additional_special_tokens": new}, replace_extra_special_tokens=False)
     return tokenizer
+
+
+def _check_room(backbone: Any, tokenizer: PreTrainedTokenizerBase) -> None:
+    """See that a language model has embeddings for the tokens that its tokenizer was given. Raises BadInput if not."""
+    needed = max(map(tokenizer.convert_tokens_to_ids, backbone.tokens), default=-1) + 1
+    found = backbone.build().architecture().vocab_size
+    if found < needed:
+        raise BadInput(
+            "model.backbone.architecture.vocab_size",
+            expected=f"at least {needed}, with room for {', '.join(backbone.tokens)}",
+            found=str(found),
+            remedy="raise it, and give weights of that size if there are any; or use a tokenizer that has these tokens",
+        )
 
 
 def compose(model: Any, *, load_weights: bool = True) -> Composition:
@@ -216,8 +239,16 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
                 found="nothing, and no weights either",
                 remedy="name a directory, a hub name or zoo:NAME",
             )
-        tokenizer = load_tokenizer(source, where="model.backbone.tokenizer")
-    shared: dict[str, Any] = {"tokenizer": tokenizer, "template": model.template, "system": model.system}
+        tokenizer = load_tokenizer(
+            source, where="model.backbone.tokenizer", tokens=model.backbone.tokens, image_token=model.image_token
+        )
+        _check_room(model.backbone, tokenizer)
+    shared: dict[str, Any] = {
+        "tokenizer": tokenizer,
+        "image_token": model.image_token,
+        "template": model.template,
+        "system": model.system,
+    }
     resolution = model.resolution.build() if model.resolution is not None else None
     if model.complete:
         assert tokenizer is not None
@@ -229,7 +260,7 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
             expert=model.expert,
             template=model.template,
             system=model.system,
-            image_token_id=tokenizer.convert_tokens_to_ids(IMAGE_TOKEN),
+            image_token_id=tokenizer.convert_tokens_to_ids(model.image_token),
         )
         vlm = OmmaForConditionalGeneration(config)
         if load_weights:

@@ -76,6 +76,7 @@ class OmmaConfig(PretrainedConfig):
             "architecture": plain_architecture(backbone.build().architecture()),
             "weights": None,
             "tokenizer": None,
+            "tokens": [],
         }
         return cls(
             resolution=resolution.to_dict(),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from omma.data.sample import Sample
 from omma.errors import BadInput
-from omma.model.composition import IMAGE_TOKEN, Composition
+from omma.model.composition import Composition
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.objectives.base import OBJECTIVES, MicroBatch
@@ -86,7 +86,7 @@ class ToldByPlace(LanguageModeling):
     @property
     def image_token_id(self) -> int:
         assert self.model.tokenizer is not None
-        return int(self.model.tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+        return int(self.model.tokenizer.convert_tokens_to_ids(self.model.image_token))
 
     def collator(self) -> ToldCollator:
         model, config = self.model, self.config
@@ -96,7 +96,7 @@ class ToldByPlace(LanguageModeling):
             template_named(model.template),
             runs_of=lambda size: (config.rows**2,),
             system=model.system,
-            image_token=IMAGE_TOKEN,
+            image_token=self.model.image_token,
             max_length=config.max_length,
         )
         return ToldCollator(renderer, None, (), None, config.row_tokens, config.micro_tokens, self._term())

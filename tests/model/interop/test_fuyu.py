@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from tokenizers import Tokenizer, decoders, models, normalizers
 from torch import Tensor
 from transformers import (
     AutoProcessor,
@@ -29,6 +29,8 @@ from omma.model import OmmaConfig, OmmaForConditionalGeneration, OmmaProcessor
 from omma.model.interop import export_transformers, import_transformers
 from omma.parts.encoders.patches import patches_of
 
+pytestmark = pytest.mark.usefixtures("fuyu_patches")
+
 Make = Callable[..., tuple[OmmaForConditionalGeneration, OmmaProcessor]]
 MakeFuyu = Callable[..., tuple[FuyuForCausalLM, Path]]
 PATCH = 6
@@ -41,32 +43,6 @@ RESOLUTION = {"type": "native", "most": [48, 36], "patch": PATCH, "newline": "|N
 def _our_patches(inputs: Any) -> Tensor:
     views = zip(inputs["pixel_values"], inputs["view_shapes"].tolist(), strict=True)
     return torch.cat([patches_of(view[None, :, :height, :width], PATCH)[0] for view, (height, width, *_) in views])
-
-
-@pytest.fixture(autouse=True)
-def patches_of_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The image processor without torchvision cuts arrays, but its own processor hands it tensors."""
-    cut = FuyuImageProcessorPil.patchify_image
-
-    def patchify_image(self: FuyuImageProcessorPil, image: Tensor, patch_size: Any = None) -> Tensor:
-        return torch.from_numpy(cut(self, image.numpy(), patch_size))[None]
-
-    monkeypatch.setattr(FuyuImageProcessorPil, "patchify_image", patchify_image)
-
-
-@pytest.fixture(scope="module")
-def speaking() -> PreTrainedTokenizerFast:
-    """A unigram tokenizer as Fuyu's: its tokens are pieces of the vocabulary, and a blank stands before every text."""
-    special = ["<unk>", "<s>", "</s>", "<0x04>", "|SPEAKER|", "|NEWLINE|"]
-    pieces = [(token, 0.0) for token in special] + [("▁", -2.0), ("\n", -3.0)]
-    pieces += [(chr(code), -4.0) for code in range(33, 127)]
-    pieces += [(word, -3.0) for word in ("▁what", "▁is", "circles", "▁how", "▁are")]
-    tokenizer = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=False))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
-    tokenizer.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.Fuse()])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="<unk>"
-    )
 
 
 def _text(tokenizer: PreTrainedTokenizerFast) -> PersimmonConfig:
@@ -222,6 +198,16 @@ def test_what_does_not_fit_is_named(
 ) -> None:
     _omma(toy_model, speaking, tmp_path, **changes)
     with pytest.raises(BadInput, match=message):
+        export_transformers(tmp_path / "omma", tmp_path / "out")
+
+
+def test_a_tokenizer_that_begins_with_no_blank_is_named(
+    toy_model: Make, byte_level: PreTrainedTokenizerFast, tmp_path: Path
+) -> None:
+    tokenizer = copy.deepcopy(byte_level)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["|SPEAKER|", "|NEWLINE|", "<s>"]})
+    _omma(toy_model, tokenizer, tmp_path)
+    with pytest.raises(BadInput, match=r"a tokenizer that begins \|SPEAKER\| with a blank, .*, found one that makes 1 tokens of it"):
         export_transformers(tmp_path / "omma", tmp_path / "out")
 
 

@@ -11,8 +11,6 @@ import pytest
 import torch
 from PIL import Image
 from transformers import (
-    AutoImageProcessor,
-    AutoTokenizer,
     InternVLConfig,
     InternVLForConditionalGeneration,
     InternVLProcessor,
@@ -56,22 +54,6 @@ def framed(byte_level: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
     )
     tokenizer.add_special_tokens({"additional_special_tokens": ["<img>", "</img>", CONTEXT, "<video>"]})
     return tokenizer
-
-
-@pytest.fixture
-def processor_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], InternVLProcessor]:
-    """A function that loads the processor of a checkpoint, without its half for videos, which needs torchvision."""
-    monkeypatch.setattr(InternVLProcessor, "check_argument_for_proper_class", lambda *_: None)
-
-    def load(directory: Path) -> InternVLProcessor:
-        data = json.loads((directory / "processor_config.json").read_text())
-        assert data["processor_class"] == "InternVLProcessor"
-        images = AutoImageProcessor.from_pretrained(directory, backend="pil")
-        assert isinstance(images, GotOcr2ImageProcessorPil)
-        tokenizer = AutoTokenizer.from_pretrained(directory)
-        return InternVLProcessor(images, tokenizer, None, image_seq_length=data["image_seq_length"])
-
-    return load
 
 
 @pytest.fixture
@@ -125,14 +107,14 @@ def internvl(
 )
 def test_an_imported_model_is_the_same(
     internvl: MakeInternVL,
-    processor_of: Callable[[Path], InternVLProcessor],
+    internvl_processor: Callable[[Path], InternVLProcessor],
     tmp_path: Path,
     pictures: list[Image.Image],
     changes: dict[str, Any],
 ) -> None:
     model, directory = internvl(**changes)
     import_transformers(directory, tmp_path / "omma")
-    theirs = processor_of(directory)
+    theirs = internvl_processor(directory)
     assert difference(model, theirs, tmp_path / "omma", pictures, PROMPTS) <= AGREED
     assert same_answers(model, theirs, tmp_path / "omma", pictures[:2], PROMPTS[0])
     ours = OmmaProcessor.from_pretrained(tmp_path / "omma")
@@ -145,7 +127,7 @@ def test_an_imported_model_is_the_same(
 def test_an_exported_model_is_the_same(
     toy_model: Make,
     framed: PreTrainedTokenizerFast,
-    processor_of: Callable[[Path], InternVLProcessor],
+    internvl_processor: Callable[[Path], InternVLProcessor],
     tmp_path: Path,
     pictures: list[Image.Image],
     vision: dict[str, Any],
@@ -155,7 +137,7 @@ def test_an_exported_model_is_the_same(
     _, processor = _omma(toy_model, framed, tmp_path, vision=VISION | vision, text=text, tap=tap)
     assert export_transformers(tmp_path / "omma", tmp_path / "out") == "InternVLForConditionalGeneration"
     theirs = InternVLForConditionalGeneration.from_pretrained(tmp_path / "out").eval()
-    exported = processor_of(tmp_path / "out")
+    exported = internvl_processor(tmp_path / "out")
     assert exported.chat_template is None and processor.chat_template
     assert (tmp_path / "out" / "chat_template.jinja").read_text() == processor.chat_template
     assert difference(theirs, exported, tmp_path / "omma", pictures, PROMPTS) <= AGREED

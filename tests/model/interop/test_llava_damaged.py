@@ -119,7 +119,10 @@ def test_a_missing_shard_is_named(llava: MakeLlava, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("projector", "message"),
     [
-        ({"type": "linear"}, "projector: expected mlp, which LlavaForConditionalGeneration can hold, found linear"),
+        (
+            {"type": "resampler", "queries": 4},
+            "projector: expected one of mlp, linear, which LlavaForConditionalGeneration can hold, found resampler",
+        ),
         ({"type": "mlp", "depth": 3}, "projector: expected an MLP of depth 2 and one width, which .* found one of depth 3"),
     ],
 )

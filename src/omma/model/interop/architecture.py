@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
-from omma.model.interop.names import Names
+from omma.model.interop.names import OMMA, Names
 from omma.model.interop.weights import read_json
 from omma.model.processing import OmmaProcessor
 from omma.parts.encoders import Encoder
@@ -173,9 +174,21 @@ class Architecture(ABC):
             BadInput: for what the architecture cannot express.
         """
 
+    def ours(self, saved: Saved) -> Names:
+        """What weights are called in a model that is to be exported."""
+        return OMMA
+
+    def added(self, saved: Saved, settings: Any) -> dict[str, Tensor]:
+        """Weights that it has and the model to be exported has not, by common name: such as change nothing."""
+        return {}
+
     @abstractmethod
     def processor(self, saved: Saved, settings: Any) -> Fields:
         """The content of processor_config.json, with the image processor's configuration in it."""
+
+    def tokenizer(self, saved: Saved) -> PreTrainedTokenizerBase:
+        """The tokenizer that is written: the model's own, or a copy that does what the processor expects of it."""
+        return saved.processor.tokenizer
 
     def tokens(self, saved: Saved) -> dict[str, str]:
         """What the tokenizer's configuration names besides: tokens that the processor asks it for by their role."""

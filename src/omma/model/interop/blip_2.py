@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from transformers import Blip2Config, Blip2ForConditionalGeneration, PreTrainedConfig
+from tokenizers.processors import Sequence, TemplateProcessing
+from transformers import Blip2Config, Blip2ForConditionalGeneration, PreTrainedConfig, PreTrainedTokenizerBase
 
 from omma.errors import BadInput
 from omma.model.interop import squares
@@ -108,6 +110,17 @@ class Blip2(Architecture):
             num_query_tokens=projector.queries,
             image_token_index=saved.config.image_token_id,
         )
+
+    def tokenizer(self, saved: Saved) -> PreTrainedTokenizerBase:
+        found = saved.processor.tokenizer
+        if found.bos_token_id is None or found("a")["input_ids"][0] == found.bos_token_id:
+            return found
+        # omma writes the begin-of-sequence token behind pictures itself; the processor of transformers leaves it to this.
+        found = copy.deepcopy(found)
+        begun = TemplateProcessing(single=f"{found.bos_token} $A", special_tokens=[(found.bos_token, found.bos_token_id)])
+        before = found.backend_tokenizer.post_processor
+        found.backend_tokenizer.post_processor = begun if before is None else Sequence([before, begun])
+        return found
 
     def processor(self, saved: Saved, settings: Any) -> Fields:
         side = saved.parts["resolution"].size

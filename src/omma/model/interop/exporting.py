@@ -14,7 +14,7 @@ from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.interop.architecture import Architecture, Saved
 from omma.model.interop.importing import generation_of
-from omma.model.interop.names import OMMA, matched, shapes_of
+from omma.model.interop.names import matched, shapes_of
 from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.processing import OmmaProcessor
@@ -55,8 +55,11 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         if common.endswith(_VOCABULARY):
             shape = (shape[0] - grown_by, *shape[1:])
         expected[common] = (1, *shape) if common in kind.vectors else shape
-    stored = matched(weights, expected, OMMA, tied=kind.tied(settings))
-    scale = saved.scale
+    added = kind.added(saved, settings)
+    held = {common: shape for common, shape in expected.items() if common not in added}
+    stored = matched(weights, held, kind.ours(saved), tied=kind.tied(settings))
+    scale, dtype = saved.scale, weights.dtype()
+    more = {names.written(common): tensor.to(getattr(torch, dtype)) for common, tensor in added.items()}
 
     def changed(name: str, tensor: Tensor) -> Tensor:
         common = str(names.common(name))
@@ -68,8 +71,8 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         return tensor[0] if common in kind.vectors else tensor
 
     with new_directory(Path(out)) as target:
-        weights.rewrite(target, {old: names.written(common) for old, common in stored.items()}, change=changed)
-        settings.dtype = weights.dtype()
+        weights.rewrite(target, {old: names.written(common) for old, common in stored.items()}, change=changed, more=more)
+        settings.dtype = dtype
         settings.architectures = [kind.name]
         settings.save_pretrained(target)
         _write_processor(target, kind, saved, settings)
@@ -170,8 +173,8 @@ def _one_of(names: tuple[str, ...]) -> str:
 
 
 def _write_processor(target: Path, kind: Architecture, saved: Saved, settings: Any) -> None:
-    tokenizer, data = saved.processor.tokenizer, kind.processor(saved, settings)
-    tokenizer.save_pretrained(target)
+    data = kind.processor(saved, settings)
+    kind.tokenizer(saved).save_pretrained(target)
     named = kind.tokens(saved)
     if named:
         path = target / "tokenizer_config.json"

@@ -85,6 +85,7 @@ class Fuyu(Architecture):
             )
         for token in (NEWLINE, ANSWER, "<s>"):
             saved.token(token)
+        _check_blank(saved)
         return FuyuConfig(
             text_config=saved.text,
             patch_size=encoder.patch,
@@ -108,6 +109,19 @@ class Fuyu(Architecture):
                 "padding_mode": "constant",
             },
         }
+
+
+def _check_blank(saved: Saved) -> None:
+    """See that the tokenizer begins a text with a piece of its own, as that of sentencepiece does: the processor of
+    `transformers` takes the first token away from every picture. Raises BadInput if not."""
+    found = saved.processor.tokenizer(PICTURE, add_special_tokens=False)["input_ids"]
+    if len(found) != 2 or found[1] != saved.config.image_token_id:
+        raise BadInput(
+            str(saved.directory / "tokenizer.json"),
+            expected=f"a tokenizer that begins {PICTURE} with a blank, which the processor of transformers takes away",
+            found=f"one that makes {len(found)} tokens of it",
+            remedy="keep this model in omma's own format",
+        )
 
 
 def _sides(images: Fields, field: str, usual: Fields, where: str) -> tuple[int, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
-from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedConfig
+from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedConfig, PreTrainedTokenizerBase
 
 from omma.errors import BadInput
 from omma.model.interop.architecture import Architecture, Fields, Published, Saved, check_own_side, check_side, plain
@@ -12,6 +13,8 @@ from omma.model.interop.names import Names, anywhere
 from omma.model.interop.pixels import check_steps, foreign, normalization, side_of, steps, whole
 from omma.model.templates import IMG, TEMPLATES
 
+VIDEO = "<video>"
+"""A token that the processor asks for even if no video is ever given, and that no prompt may hold."""
 MOST_TILES = 4096
 """More tiles than this can only be meant to keep somebody busy: all grids of that many are looked through."""
 
@@ -96,7 +99,7 @@ class InternVL(Architecture):
         rows, columns = saved.tower.grid((resolution.size, resolution.size))
         return self.config_class(
             vision_config=encoder.architecture,
-            text_config=saved.text,
+            text_config=saved.text | {"vocab_size": max(saved.text["vocab_size"], self._video(saved) + 1)},
             image_token_id=saved.config.image_token_id,
             image_seq_length=rows * columns // projector.factor**2,
             downsample_ratio=1 / projector.factor,
@@ -122,15 +125,24 @@ class InternVL(Architecture):
             "image_seq_length": settings.image_seq_length,
         }
 
+    def tokenizer(self, saved: Saved) -> PreTrainedTokenizerBase:
+        found = saved.processor.tokenizer
+        if VIDEO in found.get_vocab():
+            return found
+        found = copy.deepcopy(found)
+        found.add_special_tokens({"additional_special_tokens": [VIDEO]}, replace_extra_special_tokens=False)
+        return found
+
+    def _video(self, saved: Saved) -> int:
+        return int(self.tokenizer(saved).convert_tokens_to_ids(VIDEO))
+
     def tokens(self, saved: Saved) -> dict[str, str]:
         opening, closing = IMG
-        context = saved.processor.image_token
         return {
             "start_image_token": opening,
             "end_image_token": closing,
-            "context_image_token": context,
-            # The processor asks for one even if no video is ever given.
-            "video_token": "<video>" if "<video>" in saved.processor.tokenizer.get_vocab() else context,
+            "context_image_token": saved.processor.image_token,
+            "video_token": VIDEO,
         }
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+import torch
+from torch import Tensor
 from transformers import (
     LlavaConfig,
     LlavaForConditionalGeneration,
@@ -24,15 +26,18 @@ from omma.model.interop.architecture import (
     check_side,
     plain,
 )
-from omma.model.interop.names import Names, anywhere, tower
+from omma.model.interop.names import OMMA, Names, anywhere, tower
 from omma.model.interop.pixels import check_steps, foreign, normalization, side_of, square, steps
+
+_NOTHING = "linear"
+"""The activation of `transformers` that changes nothing."""
 
 
 class Llava(Architecture):
     config_class = LlavaConfig
     model_class = LlavaForConditionalGeneration
     vision_types: ClassVar[tuple[str, ...]] = ("clip_vision_model", "siglip_vision_model", "focalnet", "dpt")
-    holds = {"resolution": tuple(squares.STRATEGIES), "encoder": ("transformers",), "projector": ("mlp",)}
+    holds = {"resolution": tuple(squares.STRATEGIES), "encoder": ("transformers",), "projector": ("mlp", "linear")}
     readers = frozenset({"projector.layers.0.weight"})
 
     def names(self, settings: Any) -> Names:
@@ -88,7 +93,8 @@ class Llava(Architecture):
 
     def settings(self, saved: Saved) -> PreTrainedConfig:
         projector, encoder, resolution = (saved.parts[slot] for slot in ("projector", "encoder", "resolution"))
-        if (projector.depth, projector.first_width) != (2, None):
+        linear = projector.type == "linear"
+        if not linear and (projector.depth, projector.first_width) != (2, None):
             found = f"one of depth {projector.depth}"
             if projector.first_width is not None:
                 found += f" and first width {projector.first_width}"
@@ -105,12 +111,23 @@ class Llava(Architecture):
             text_config=saved.text,
             image_token_index=saved.config.image_token_id,
             image_seq_length=rows * columns,
-            projector_hidden_act=projector.activation,
+            projector_hidden_act=_NOTHING if linear else projector.activation,
             multimodal_projector_bias=projector.bias,
             vision_feature_layer=encoder.tap,
             vision_feature_select_strategy="default" if encoder.cls == "drop" else "full",
             tie_word_embeddings=saved.text["tie_word_embeddings"],
         )
+
+    def ours(self, saved: Saved) -> Names:
+        return Names(("projector.linear.", "projector.layers.0."), *OMMA.pairs)
+
+    def added(self, saved: Saved, settings: Any) -> dict[str, Tensor]:
+        if saved.parts["projector"].type != "linear":
+            return {}
+        # LLaVA 1.0 has one layer: the second one, behind no activation, hands on what it gets.
+        width = settings.text_config.hidden_size
+        weights = {"projector.layers.2.weight": torch.eye(width)}
+        return weights | ({"projector.layers.2.bias": torch.zeros(width)} if settings.multimodal_projector_bias else {})
 
     def _images(self, saved: Saved) -> Fields:
         resolution = saved.parts["resolution"]

@@ -120,12 +120,14 @@ class Weights:
         *,
         stem: Callable[[str], str] = lambda name: "model",
         change: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor,
+        more: Mapping[str, Tensor] | None = None,
     ) -> None:
         """Write the tensors in ``names`` (old name to new) to another directory; one shard is in memory at a time.
 
         Args:
             stem: the first part of the file name that a tensor goes to, by its new name.
             change: what becomes of a tensor, by its new name.
+            more: tensors that are new, by name; they go into the first file.
         """
         groups: dict[tuple[str, Path], list[str]] = {}
         for old, new in names.items():
@@ -133,13 +135,15 @@ class Weights:
         stems = Counter(part for part, _ in groups)
         written: Counter[str] = Counter()
         placed: dict[str, str] = {}
-        total = 0
+        total, unplaced = 0, dict(more or {})
         for (part, shard), members in sorted(groups.items()):
             written[part] += 1
             count = f"-{written[part]:05d}-of-{stems[part]:05d}" if stems[part] > 1 else ""
             file_name = f"{part}{count}.safetensors"
             with safe_open(shard, framework="pt") as file:
                 tensors = {names[old]: change(names[old], file.get_tensor(old)).contiguous() for old in members}
+            tensors |= unplaced
+            unplaced = {}
             save_file(tensors, target / file_name, metadata={"format": "pt"})
             placed |= dict.fromkeys(tensors, file_name)
             total += sum(tensor.nbytes for tensor in tensors.values())

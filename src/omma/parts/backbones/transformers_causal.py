@@ -22,6 +22,8 @@ class TransformersBackbone(Backbone):
         """``zoo:NAME``, a directory or a hub name; random weights if absent."""
         tokenizer: str | None = None
         """Where the tokenizer comes from, in the same forms; where the weights come from if absent."""
+        tokens: tuple[str, ...] = ()
+        """Special tokens that it is given if it has none of these names, such as those that a chat format is made of."""
 
         @model_validator(mode="after")
         def _known(self) -> TransformersBackbone.Config:
