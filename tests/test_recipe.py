@@ -58,3 +58,15 @@ def test_small_numbers_are_numbers_however_they_are_written(written: str, tmp_pa
     ):
         assert recipe.model.encoder is not None
         assert recipe.model.encoder.architecture["layer_norm_eps"] == 1e-6
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("stages.pretrain={epochs: 1, steps: null}", "expected steps and not epochs where weights of data move"),
+        ("stages.pretrain.data.0.begins=0", "expected data with a weight above 0 when the stage begins"),
+    ],
+)
+def test_weights_that_cannot_move_so(change: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        load_recipe("deepseek-vl-1.3b", "debug", [change])

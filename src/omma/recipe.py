@@ -83,6 +83,12 @@ class WeightedSource(Settings):
 
     source: part_field(SOURCES)  # type: ignore[valid-type]
     weight: float = Field(default=1.0, gt=0)
+    begins: float | None = Field(default=None, ge=0)
+    """Its weight when the stage begins, from where it moves to ``weight`` in a line (DeepSeek-VL's modality warm-up)."""
+    over: float = Field(default=1.0, gt=0, le=1)
+    """Share of the stage's steps over which it moves."""
+    resolution: part_field(RESOLUTIONS) | None = None  # type: ignore[valid-type]
+    """How its pictures are cut, where it is not the model's way (fewer pixels at first, say)."""
 
 
 class Rate(Settings):
@@ -100,6 +106,8 @@ class Optimizer(Settings):
 
     type: Literal["adamw", "muon"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = Field(default=1e-8, gt=0)
+    """What AdamW adds to the root of its second moment."""
     weight_decay: float = Field(default=0.0, ge=0)
     clip: float | None = Field(default=1.0, gt=0)
     """Largest gradient norm."""
@@ -159,6 +167,9 @@ class StageRecipe(Settings):
     """What is computed in: ``auto`` is bf16 where the hardware multiplies it, and fp32 elsewhere."""
     gradient_checkpointing: bool = False
     lora: Lora | None = None
+    drop_path: float = Field(default=0.0, ge=0, lt=1)
+    """How often what the encoder's last block adds is left out while it learns; less often before, never of the first one
+    (stochastic depth: arXiv 1603.09382)."""
     bad_samples: float = Field(default=0.01, ge=0, le=1)
     """Largest fraction of samples that may be skipped as bad before the run stops."""
     checkpoint_every: int = Field(default=200, gt=0)
@@ -170,6 +181,11 @@ class StageRecipe(Settings):
             raise ValueError("either steps or epochs")
         if self.template is not None and self.template not in TEMPLATES:
             raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
+        begins = [entry.weight if entry.begins is None else entry.begins for entry in self.data]
+        if self.steps is None and any(entry.begins is not None for entry in self.data):
+            raise ValueError("steps and not epochs where weights of data move")
+        if not any(begins):
+            raise ValueError("data with a weight above 0 when the stage begins")
         return self
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omma.data.mixture import BLOCK, Mixture
+from omma.data.mixture import BLOCK, Mixture, Ramp
 from omma.data.sample import Sample, assistant
 from omma.data.sources import Source
 from omma.parts.base import PartConfig
@@ -29,7 +29,7 @@ class Counting(Source):
         return Sample(f"{self.config.name}/{index}/{epoch}", (assistant("."),))
 
 
-def mixture(*sources: tuple[int | None, float], seed: int = 0) -> Mixture:
+def mixture(*sources: tuple[int | None, float | Ramp], seed: int = 0) -> Mixture:
     return Mixture(
         [(Counting(Counting.Config(name=str(i), count=count)), weight) for i, (count, weight) in enumerate(sources)], seed
     )
@@ -81,6 +81,50 @@ def test_every_sample_once_per_epoch(count: int, weight: float, seed: int) -> No
         assert epochs[0] != epochs[1], "reshuffled"
 
 
+FALLING = ((None, Ramp(10, 7, 8 * BLOCK)), (None, Ramp(0, 3, 8 * BLOCK)))
+
+
+def test_weights_move_in_a_line_and_stay() -> None:
+    mixed = mixture(*FALLING)
+    shares = []
+    for block in range(12):
+        counts = Counter(mixed.locate(position)[0] for position in range(block * BLOCK, (block + 1) * BLOCK))
+        shares.append(counts[1] / BLOCK)
+    expected = [0.3 * min(1.0, (block + 0.5) / 8) for block in range(12)]
+    assert shares == pytest.approx(expected, abs=1 / BLOCK)
+
+
+def test_nothing_is_read_of_a_source_before_it_has_a_weight() -> None:
+    mixed = mixture((None, 1.0), (None, Ramp(0, 0.001, 200 * BLOCK)))
+    assert {mixed.locate(position)[0] for position in range(3)} == {0}
+    late = mixture((None, Ramp(0, 1, 2 * BLOCK)), (None, Ramp(1, 1e-9, 2 * BLOCK)))
+    counts = Counter(late.locate(position)[0] for position in range(3 * BLOCK))
+    assert counts[0] > counts[1] > 0
+
+
+@pytest.mark.parametrize("sources", [FALLING, ((None, Ramp(0, 5, 3000)), (None, 1.0), (None, Ramp(4, 0.5, 700)))])
+def test_sources_whose_weights_move_are_read_without_gaps(sources: tuple[tuple[None, float | Ramp], ...]) -> None:
+    mixed = mixture(*sources, seed=3)
+    seen: dict[int, list[int]] = {}
+    for position in range(10 * BLOCK):
+        source, index, _ = mixed.locate(position)
+        seen.setdefault(source, []).append(index)
+    for indices in seen.values():
+        assert sorted(indices) == list(range(len(indices)))
+    assert mixture(*sources, seed=3).locate(9 * BLOCK + 17) == mixed.locate(9 * BLOCK + 17), "whatever was asked before"
+
+
+@pytest.mark.parametrize("count", [1, 900, 4000, 9000])
+def test_an_epoch_reaches_every_sample_while_weights_move(count: int) -> None:
+    mixed = mixture((count, Ramp(1, 3, 5 * BLOCK)), (None, Ramp(3, 1, 5 * BLOCK)))
+    length = mixed.epoch_length()
+    assert length is not None and length % BLOCK == 0
+    found = [mixed.locate(position)[1:] for position in range(length) if mixed.locate(position)[0] == 0]
+    assert {index for index, epoch in found if epoch == 0} == set(range(count))
+    shorter = [mixed.locate(position)[1:] for position in range(length - BLOCK) if mixed.locate(position)[0] == 0]
+    assert {index for index, epoch in shorter if epoch == 0} != set(range(count)), "and no block too many"
+
+
 def test_a_source_alone() -> None:
     mixed = mixture((5, 3.0))
     assert mixed.epoch_length() == 5
@@ -107,8 +151,12 @@ def test_seeds_differ() -> None:
 
 @pytest.mark.parametrize(
     ("sources", "complaint"),
-    [((), "1 to 1024 sources"), (((3, 0.0),), "must be positive"), (((0, 1.0),), "is empty"), (((1, 1.0),) * 1025, "not 1025")],
+    [
+        (((None, Ramp(-1, 1, 5)), (None, 1.0)), "begin at zero or above"),
+        (((None, Ramp(0, 1, 5)),), "and one above it"),
+        ((), "1 to 1024 sources"), (((3, 0.0),), "must be positive"), (((0, 1.0),), "is empty"), (((1, 1.0),) * 1025, "not 1025"),
+    ],
 )
-def test_impossible_mixtures(sources: tuple[tuple[int, float], ...], complaint: str) -> None:
+def test_impossible_mixtures(sources: tuple[tuple[int | None, float | Ramp], ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         mixture(*sources)

@@ -79,8 +79,8 @@ def test_playground_tasks(world: str) -> None:
     for task in get_args(Task):
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)
         assert sample == source(type="playground", world=world, task=task, turns=3).sample(5, epoch=2)
-        assert roles(sample)[-1] is Role.ASSISTANT
-        if task not in ("caption", "describe", "questions"):
+        assert roles(sample)[-1] is (Role.USER if task == "picture" else Role.ASSISTANT)
+        if task not in ("caption", "describe", "questions", "picture", "read"):
             assert not sample.images
         if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3

@@ -131,6 +131,19 @@ def test_buffers_keep_their_precision() -> None:
     assert module["norm"].running_mean.dtype == torch.float32
 
 
+def test_what_is_added_to_the_second_moment_is_the_recipe_s() -> None:
+    found = []
+    for eps in (1e-8, 1e3):
+        module = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False)})
+        before = module["a"].weight.detach().clone()
+        optimizer = optimizer_of(module, torch.float32, eps=eps)
+        module["a"](torch.ones(1, 2)).sum().backward()
+        optimizer.accumulate()
+        optimizer.step(1.0, optimizer.gradient_norm())
+        found.append(float((module["a"].weight.detach() - before).abs().max()))
+    assert found[0] > 100 * found[1] > 0
+
+
 def test_tied_weights_stay_tied() -> None:
     module = network()
     module["head"] = nn.Linear(8, 5, bias=False)

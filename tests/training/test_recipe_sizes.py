@@ -77,16 +77,49 @@ def test_pictures_fit_into_every_stage(name: str, size: str) -> None:
     recipe = load_recipe(name, size)
     assert recipe.model.complete and recipe.model.resolution is not None
     parts: dict[str, Any] = skeleton(recipe.model)
-    resolution = recipe.model.resolution.build()
-    parts["encoder"].check(resolution)
-    arranger = Arranger(resolution, parts["encoder"], parts["projector"])
-    objectives = [stage.objective for stage in recipe.stages.values()]
-    longest = min(objective.max_length for objective in objectives if hasattr(objective, "max_length"))
-    reads = getattr(parts["language_model"].config, "max_position_embeddings", longest)
-    for picture in PICTURES:
-        _, arrangement = arranger.of(picture)
-        texts = sum(isinstance(run, str) for run in arrangement.runs)
-        assert 0 < len(arrangement) + texts < min(longest, reads) - 128, "and words beside it"
+    for stage in recipe.stages.values():
+        if not hasattr(stage.objective, "max_length"):
+            continue
+        reads = getattr(parts["language_model"].config, "max_position_embeddings", stage.objective.max_length)
+        for way in {entry.resolution or recipe.model.resolution for entry in stage.data}:
+            resolution = way.build()
+            parts["encoder"].check(resolution)
+            arranger = Arranger(resolution, parts["encoder"], parts["projector"])
+            for picture in PICTURES:
+                _, arrangement = arranger.of(picture)
+                texts = sum(isinstance(run, str) for run in arrangement.runs)
+                assert 0 < len(arrangement) + texts < min(stage.objective.max_length, reads) - 128, "and words beside it"
+
+
+def test_stages_and_sources_that_see_other_sizes() -> None:
+    """Qwen-VL's first stage at 224 pixels; 4KHD's documents at HD-55, where a picture is up to 8,737 tokens."""
+    tokens: dict[tuple[str, str, int], list[int]] = {}
+    for name in ("qwen-vl", "xcomposer2-4khd"):
+        recipe = load_recipe(name, "paper")
+        parts: dict[str, Any] = skeleton(recipe.model)
+        for stage in recipe.stages:
+            for number, entry in enumerate(recipe.stages[stage].data):
+                resolution = (entry.resolution or recipe.model.resolution).build()  # type: ignore[union-attr]
+                arranger = Arranger(resolution, parts["encoder"], parts["projector"])
+                pictures = [(640, 480), (1920, 1080)]
+                tokens[name, stage, number] = [len(arranger.of(picture)[1]) for picture in pictures]
+                if name == "qwen-vl":
+                    side = 16 if stage == "pretrain" else 32
+                    assert [parts["encoder"].grid(view.size) for view in arranger.of((640, 480))[0].views] == [(side, side)]
+    assert {counts[0] for (name, *_), counts in tokens.items() if name == "qwen-vl"} == {256}
+    assert tokens["xcomposer2-4khd", "align", 0] == [3085, 3661]
+    assert tokens["xcomposer2-4khd", "instruct", 0] == [3085, 3661]
+    for number in (1, 2):
+        assert tokens["xcomposer2-4khd", "instruct", number] == [7141, 8005]
+
+
+def test_the_share_of_language_falls_to_seventy_percent() -> None:
+    """DeepSeek-VL's modality warm-up, from words alone."""
+    for name in ("deepseek-vl-1.3b", "deepseek-vl-7b"):
+        language, pictures = load_recipe(name, "paper").stages["pretrain"].data
+        assert (language.begins, pictures.begins) == (10, 0)
+        assert language.weight / (language.weight + pictures.weight) == 0.7
+        assert language.over == pictures.over, "the sum of both stays, so that shares move in a line"
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)

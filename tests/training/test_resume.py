@@ -17,7 +17,7 @@ import pytest
 from omma.training.checkpoint import checkpoints
 from omma.training.loop import Progress
 from omma.training.run import read_record, train
-from toy_training import ALIGN, INSTRUCT, log_lines, toy_recipe, weights
+from toy_training import ALIGN, INSTRUCT, SHAPES, log_lines, toy_recipe, weights
 
 KILLS = 20
 
@@ -68,7 +68,15 @@ CHANCE: dict[str, dict[str, Any]] = {
     # Dropout draws from the random state that a checkpoint holds.
     "lora": {**INSTRUCT, "lora": {"rank": 2, "alpha": 4, "dropout": 0.5}, "learn": [{"pattern": "*lora*", "rate": 1e-2}]},
     "muon, bf16": {**INSTRUCT, "optimizer": {"type": "muon", "weight_decay": 0.1}, "precision": "bf16"},
-    "encoder": {**ALIGN, "learn": [{"pattern": "*", "rate": 1e-3}]},
+    "encoder": {**ALIGN, "learn": [{"pattern": "*", "rate": 1e-3}], "drop_path": 0.5},
+    # Which sample stands where follows from the position, whatever the weights do.
+    "data": {
+        **INSTRUCT,
+        "data": [
+            {**INSTRUCT["data"][0], "begins": 0.0, "over": 0.5},
+            {"source": {**SHAPES, "task": "caption"}, "begins": 2.0, "resolution": {"type": "pad-square", "size": 16}},
+        ],
+    },
 }
 
 

@@ -13,6 +13,7 @@ from omma.data.nlvr import Nlvr
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Scene, Split, scene_random
 from omma.data.playground.laid_out import laid_out
+from omma.data.playground.read_out import read_out
 from omma.data.printed_lines import PrintedLines
 from omma.data.sample import Sample, Turn, assistant, user
 from omma.errors import BadInput
@@ -45,7 +46,7 @@ class Source(Part):
 
 SOURCES: Registry[type[Source]] = Registry("source")
 
-Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture"]
+Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture", "read"]
 
 ASKING = ("questions", "words", "laid-out")
 """Tasks that ask questions."""
@@ -62,7 +63,8 @@ class PlaygroundSource(Source):
     Tasks: *caption* (pictures, then the short caption), *describe* (pictures, then the full description), *questions*
     (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions),
     *laid-out* (the same with words at their places, `omma.data.playground.laid_out`), *describe-laid-out* (those, then the full
-    description), *text* (the description alone, as running text) and *picture* (pictures and not a word).
+    description), *text* (the description alone, as running text), *picture* (pictures and not a word) and *read* (the first
+    picture, whose words are read out, `omma.data.playground.read_out`).
     """
 
     class Config(PartConfig):
@@ -139,6 +141,9 @@ def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
         return user(*scene.images), assistant(scene.description)
     if task == "picture":
         return (user(*scene.images),)
+    if task == "read":
+        question, answer = read_out(scene)
+        return user(*scene.images[:1], f"\n{question}"), assistant(answer)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
     if task == "questions":

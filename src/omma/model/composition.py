@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from typing import Any
@@ -91,8 +92,17 @@ class Composition(nn.Module):
 
     def runs_of(self, size: tuple[int, int]) -> tuple[int | str, ...]:
         """What a picture of that size (width, height) is in the prompt: image tokens in a row, and text between them."""
-        assert self.arranger is not None
-        return self.arranger.of(size)[1].runs
+        return _runs(self.arranger, size)
+
+    @contextmanager
+    def cutting(self, resolution: Resolution) -> Iterator[None]:
+        """Pictures are cut in another way by what is made meanwhile: renderers and collators keep it."""
+        kept = self.resolution, self._arranger
+        self.resolution, self._arranger = resolution, None
+        try:
+            yield
+        finally:
+            self.resolution, self._arranger = kept
 
     def renderer(self, *, max_length: int | None = None) -> Renderer:
         """The renderer that training, evaluation and chat share."""
@@ -100,7 +110,7 @@ class Composition(nn.Module):
         return Renderer(
             self.tokenizer,
             template_named(self.template),
-            runs_of=self.runs_of if self.projector is not None else None,
+            runs_of=partial(_runs, self.arranger) if self.projector is not None else None,
             system=self.system,
             image_token=self.image_token,
             max_length=max_length,
@@ -179,6 +189,11 @@ class Composition(nn.Module):
     def routing(self, input_ids_BL: Tensor, document_BL: Tensor | None = None) -> AbstractContextManager[None]:
         """What the language model is to be called inside of, see `OmmaForConditionalGeneration.routing`."""
         return self.vlm.routing(input_ids_BL, document_BL) if self.vlm is not None else nullcontext()
+
+
+def _runs(arranger: Arranger | None, size: tuple[int, int]) -> tuple[int | str, ...]:
+    assert arranger is not None
+    return arranger.of(size)[1].runs
 
 
 def _floats(features: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from torch import Tensor, nn
@@ -66,7 +66,13 @@ class Collator(Protocol):
 
 
 class Objective(Part, nn.Module):
-    """One thing to learn. Built with ``model`` (the composition that is trained) and what the collator needs."""
+    """One thing to learn. Built with ``model`` (the composition that is trained) and what the collator needs.
+
+    Attributes:
+        any_resolution: whether samples whose pictures are cut in different ways can be in one step.
+    """
+
+    any_resolution: ClassVar[bool] = False
 
     class Config(PartConfig):
         pass

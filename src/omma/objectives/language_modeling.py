@@ -168,6 +168,8 @@ def _seen(pictures: Sequence[Picture]) -> MicroBatch:
 
 @OBJECTIVES.register("language-modeling")
 class LanguageModeling(Objective):
+    any_resolution = True
+
     class Config(PartConfig):
         row_tokens: int = Field(default=2048, ge=16)
         """Length of packed rows; a longer sample gets a row of its own."""

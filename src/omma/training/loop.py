@@ -15,11 +15,11 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from omma.data.mixture import Mixture
+from omma.data.mixture import Mixture, Ramp
 from omma.errors import OmmaError
 from omma.model.composition import Composition
 from omma.objectives.base import Objective, Step
-from omma.recipe import StageRecipe
+from omma.recipe import StageRecipe, WeightedSource
 from omma.storage import sweep
 from omma.training import heap
 from omma.training.checkpoint import (
@@ -30,12 +30,14 @@ from omma.training.checkpoint import (
     read_tensors,
     save_checkpoint,
 )
+from omma.training.drop_path import dropping_paths
 from omma.training.groups import learn_table, learning_groups
 from omma.training.handover import Handover, load_objective
 from omma.training.interruption import Interruption
 from omma.training.log import StepLog
 from omma.training.lora import add_adapters
 from omma.training.optimizer import MasterOptimizer, rate_factor
+from omma.training.own_resolution import collator_of
 from omma.training.precision import compute_dtype
 from omma.training.speed import Speed
 from omma.training.step import take_step
@@ -121,7 +123,14 @@ def stage_steps(recipe: StageRecipe, mixture: Mixture) -> int:
 
 def build_mixture(recipe: StageRecipe, seed: int) -> Mixture:
     """The stage's data, interleaved by weight."""
-    return Mixture([(entry.source.build(), entry.weight) for entry in recipe.data], seed)
+    return Mixture([(entry.source.build(), _weight(recipe, entry)) for entry in recipe.data], seed)
+
+
+def _weight(recipe: StageRecipe, entry: WeightedSource) -> float | Ramp:
+    if entry.begins is None:
+        return entry.weight
+    assert recipe.steps is not None
+    return Ramp(entry.begins, entry.weight, max(1, round(entry.over * recipe.steps * recipe.batch)))
 
 
 def train_stage(run: StageRun) -> tuple[int, Objective]:
@@ -156,7 +165,8 @@ def train_stage(run: StageRun) -> tuple[int, Objective]:
         # Layers recompute their activations in training mode only, and gradients may pass through a frozen one.
         checkpointed.train()
         _activation_checkpointing(checkpointed, "enable")({"use_reentrant": False})
-    steps = _train(run, objective, optimizer)
+    with dropping_paths(model.encoder, recipe.drop_path):
+        steps = _train(run, objective, optimizer)
     if checkpointed is not None:
         _activation_checkpointing(checkpointed, "disable")()
     optimizer.finish()
@@ -180,7 +190,7 @@ def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> i
     sweep(run.directory / "checkpoints")
     done = saved = _resume(run, optimizer)
     top = max(group["rate"] for one in optimizer.optimizers for group in one.param_groups)
-    dataset = StepDataset(mixture, objective.collator(), recipe.batch, steps)
+    dataset = StepDataset(mixture, collator_of(recipe, objective, run.model, mixture), recipe.batch, steps)
     log = StepLog(run.directory, run.name, done)
     heap.give_back()
     stream = stream_steps(dataset, done, run.workers)

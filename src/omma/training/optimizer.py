@@ -180,7 +180,7 @@ def _optimizers(
             target.append({"params": [master], "rate": group.rate, "weight_decay": decay})
     optimizers: list[torch.optim.Optimizer] = []
     if others:
-        optimizers.append(torch.optim.AdamW(_joined(others), lr=0.0, betas=settings.betas, fused=True))
+        optimizers.append(torch.optim.AdamW(_joined(others), lr=0.0, betas=settings.betas, eps=settings.eps, fused=True))
     if matrices:
         optimizers.append(Muon(_joined(matrices), lr=0.0))
     return optimizers

@@ -39,6 +39,7 @@ from omma.recipe import Recipe, StageRecipe, load_recipe
 from omma.storage import remove_directory, sweep, whole_directory, write_atomically
 from omma.training.handover import handover, save_objective
 from omma.training.loop import Progress, StageRun, train_stage
+from omma.training.own_resolution import check_resolutions
 from omma.training.precision import compute_dtype, storage_dtype
 
 PATIENCE = 10.0
@@ -193,6 +194,7 @@ def _train(
 ) -> Composition:
     torch.manual_seed(recipe.seed)
     model = build_model(recipe)
+    check_resolutions(recipe.stages, model)
     if torch.cuda.is_available():
         model.to("cuda")
     for folder in (directory, directory / "stages"):
