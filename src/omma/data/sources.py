@@ -142,8 +142,8 @@ def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
     if task == "picture":
         return (user(*scene.images),)
     if task == "read":
-        question, answer = read_out(scene)
-        return user(*scene.images[:1], f"\n{question}"), assistant(answer)
+        prompt, text = read_out(scene)
+        return user(*scene.images[:1], f"\n{prompt}"), assistant(text)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
     if task == "questions":
