@@ -37,6 +37,11 @@ def test_overrides_change_what_is_shown(command) -> None:
     assert "depth 4" in deep
 
 
+def test_parts_that_do_not_fit_are_not_shown(command, one_sentence) -> None:
+    told = one_sentence(command("show", "llava-1.5", "--size", "debug", "model.resolution={type: slices, size: 32, patch: 6}"))
+    assert "model.resolution.patch: expected a multiple of 8" in told and told.endswith("use patch 8.")
+
+
 def test_nothing_is_allocated() -> None:
     parts = skeleton(load_recipe("llava-1.5", "paper").model)
     assert {p.device for part in parts.values() for p in part.parameters()} == {torch.device("meta")}

@@ -100,3 +100,6 @@ def test_parts_that_do_not_go_together_are_refused() -> None:
     _, parts = parts_for("pad-square")
     with pytest.raises(BadInput, match="views for as many encoders as there are, 1"):
         cutting_of(resolution, parts, (30, 30))
+    resolution, parts = parts_for("anyres", WITHOUT_PLACES)
+    with pytest.raises(BadInput, match="tokens stand for places of a view"):
+        cutting_of(resolution, parts, (30, 30))

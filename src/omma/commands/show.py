@@ -125,11 +125,19 @@ def _tokens(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
 
 
 def arranger_of(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Arranger:
-    """What counts the tokens of pictures for these parts, the encoder among them."""
+    """What counts the tokens of pictures for these parts, the encoder among them.
+
+    Raises:
+        BadInput: if they do not go together.
+    """
     assert recipe.model.resolution is not None
     encoder: Any = parts["encoder"]
     projector: Any = parts.get("projector")
-    return Arranger(recipe.model.resolution.build(), encoder, projector)
+    resolution = recipe.model.resolution.build()
+    encoder.check(resolution)
+    arranger = Arranger(resolution, encoder, projector)
+    arranger.check()
+    return arranger
 
 
 def _stage(name: str, stage: StageRecipe) -> str:

@@ -289,9 +289,13 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
                 if vlm.expert is not None:
                     vlm.expert.begin()
         return Composition(vlm=vlm, resolution=resolution, **shared)
+    encoder = model.encoder.build(load_weights=load_weights) if model.encoder is not None else None
+    if encoder is not None and resolution is not None:
+        encoder.check(resolution)
+        Arranger(resolution, encoder, None).check()
     return Composition(
         resolution=resolution,
-        encoder=model.encoder.build(load_weights=load_weights) if model.encoder is not None else None,
+        encoder=encoder,
         language_model=model.backbone.build().causal_lm(load_weights=load_weights) if model.backbone is not None else None,
         **shared,
     )

@@ -17,14 +17,17 @@ from omma.errors import BadInput
 from omma.parts.encoders import Encoder
 from omma.parts.projectors import Projector
 from omma.parts.resolution import Plan, Resolution
-from omma.parts.resolution.base import Size
-from omma.parts.resolution.layout import Arrangement, Grid, arrange
+from omma.parts.resolution.base import Size, View
+from omma.parts.resolution.layout import Arrangement, Grid, MapTokens, arrange
 
 WHOLE = -1
 """Row and column of a view of the whole picture."""
 
-PROBED: tuple[Size, ...] = ((640, 480), (480, 640), (512, 512), (1600, 400), (400, 1600), (60, 60))
-"""Sizes of pictures that are planned when a model is made, to see that its parts fit together."""
+PROBED: tuple[Size, ...] = (
+    (640, 480), (480, 640), (512, 512), (1600, 400), (400, 1600), (60, 60), (1, 1), (1, 10_000), (10_000, 1)
+)  # fmt: skip
+"""Sizes of pictures that are planned when a model is made, to see that its parts fit together. The thinnest may have views of a
+single row or column of patches, which no factor divides."""
 
 KNOWN = 4096
 """Sizes of pictures whose arrangement is remembered."""
@@ -68,10 +71,14 @@ class Arranger:
         """See that the parts fit together, on pictures of several shapes.
 
         Raises:
-            BadInput: if the encoder cannot read the views, the projector cannot take their features, or nothing is left of one.
+            BadInput: if the encoder cannot read the views, the projector cannot take their features, nothing is left of one, or
+                tokens of padding are to be left out and no token stands for a place.
         """
         for size in PROBED:
-            _, arrangement = self.of(size)
+            plan, arrangement = self.of(size)
+            for item in plan.layout:
+                if isinstance(item, MapTokens) and item.content is not None:
+                    self._check_places(plan.views[item.views[0][0]])
             if not len(arrangement):
                 raise BadInput(
                     "model.resolution",
@@ -80,10 +87,35 @@ class Arranger:
                     remedy="make the views larger, or use an encoder of smaller patches",
                 )
 
+    def _check_places(self, view: View) -> None:
+        """See that tokens stand for places of a view, of which some are to be left out (LLaVA-NeXT's code asserts it, too)."""
+        purpose = f"so that {self.resolution.config.type} can leave out those of padding"
+        features, tokens = self.encoder.grid(view.size, view.branch), self.grid(view.size, view.branch)
+        if not _in_shape(features, view.size):
+            raise BadInput(
+                "model.encoder",
+                expected=f"rows and columns of features in the shape of their view, {purpose}",
+                found=f"{features[0]} x {features[1]} of a view of {view.size[0]} x {view.size[1]} pixels",
+                remedy="drop the CLS feature, or use a strategy that leaves nothing out, such as closest-aspect",
+            )
+        if self.projector is not None and not (self.projector.keeps_places and _in_shape(tokens, view.size)):
+            name, made = self.projector.config.type, f"{tokens[0]} x {tokens[1]} tokens"
+            raise BadInput(
+                "model.projector.type",
+                expected=f"one whose tokens stand for places of a view, {purpose}",
+                found=f"{name}, which makes {made} of all {features[0]} x {features[1]} features",
+                remedy="use mlp or pixel-shuffle, or a strategy that leaves nothing out, such as closest-aspect",
+            )
+
     def grid(self, size: Size, branch: int) -> Grid:
         """(rows, columns) of tokens of a view of that size; (0, 0) if its features are joined to those of another."""
         grid = self.encoder.grid(size, branch)
         return grid if self.projector is None or grid == (0, 0) else self.projector.grid(grid)
+
+
+def _in_shape(grid: Grid, size: Size) -> bool:
+    """Whether (rows, columns) are those of a view of (width, height) pixels, but for what is less than one of them."""
+    return abs(grid[0] * size[0] - grid[1] * size[1]) < max(size)
 
 
 def _grouped(keys: Iterable[tuple[int, int, int]]) -> dict[tuple[int, int, int], list[int]]:

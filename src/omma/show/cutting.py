@@ -142,6 +142,7 @@ def cutting_of(resolution: Resolution, parts: Mapping[str, nn.Module], size: Siz
     projector: Any = parts.get("projector")
     encoder.check(resolution)
     arranger = Arranger(resolution, encoder, projector)
+    arranger.check()
     plan, arrangement = arranger.of(size)
     grids = [arranger.grid(view.size, view.branch) for view in plan.views]
     everything = (_piece(item, grids, resolution.marks) for item in plan.layout)

@@ -174,10 +174,10 @@ def test_cls_is_kept_and_nothing_else_in_front(name: str) -> None:
 @pytest.mark.parametrize(
     ("name", "rule", "message"),
     [
-        ("clip", "none", "expected drop or keep for clip_vision_model, found none, and 1 features more than patches"),
-        ("dinov3", "none", "expected drop or keep for dinov3_vit, found none, and 4 features more than patches"),
-        ("siglip", "keep", "expected none or drop for siglip_vision_model, found keep, and 0 features more than patches"),
-        ("sam", "keep", "expected none or drop for sam_vision_model, found keep, and 0 features more than patches"),
+        ("clip", "none", "drop or keep for clip_vision_model, which makes 17 features of 4 x 4 patches, found none; use drop"),
+        ("dinov3", "none", "drop or keep for dinov3_vit, which makes 20 features of 4 x 4 patches, found none; use drop"),
+        ("siglip", "keep", "none or drop for siglip_vision_model, which makes 16 features of 4 x 4 patches, found keep; use none"),
+        ("sam", "keep", "none or drop for sam_vision_model, which makes 16 features of 4 x 4 patches, found keep; use none"),
     ],
 )
 def test_a_rule_for_another_kind_of_tower_is_refused(name: str, rule: str, message: str) -> None:

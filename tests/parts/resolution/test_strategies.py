@@ -114,6 +114,19 @@ def test_the_layout_names_every_view(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
+@settings(max_examples=40, deadline=None)
+@given(patch=st.integers(1, 40), width=SIDES, height=SIDES)
+def test_what_it_is_told_to_change_makes_whole_patches(name: str, patch: int, width: int, height: int) -> None:
+    changes = built(name).for_patches(patch)
+    assert ("patch" in STRATEGIES[name]) == bool(changes)
+    suited = planner(name, **(STRATEGIES[name] | changes))
+    assert suited.for_patches(patch) == changes, "nothing is left to change"
+    if changes:
+        assert all(side % patch == 0 for view in suited.plan(width, height).views for side in view.size)
+        assert abs(changes["patch"] - STRATEGIES[name]["patch"]) <= max(patch // 2, patch - STRATEGIES[name]["patch"]), "the nearest"
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5)])
 def test_a_picture_has_positive_sides(name: str, size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=f"a picture needs positive sides, this one has {size[0]}x{size[1]}"):

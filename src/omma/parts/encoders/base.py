@@ -29,12 +29,15 @@ class Encoder(Part, nn.Module):
         width: channels C of its features.
         mean, std: what pixels in [0, 1] are normalised with.
         branches: how many encoders it is; a plan's views say by which they are read (`View.branch`).
+        patch: side in pixels of the squares that a view is read in, whatever of it is beyond the last whole one being lost; None
+            for those that are not of one patch size.
     """
 
     width: int
     mean: Triple
     std: Triple
     branches: int = 1
+    patch: int | None = None
 
     class Config(PartConfig):
         pass
@@ -57,6 +60,17 @@ class Encoder(Part, nn.Module):
                 found=f"{resolution.config.type}, whose views are for {resolution.branches}",
                 remedy="use a strategy and an encoder that belong together",
             )
+        if self.patch is not None:
+            own: dict[str, int] = resolution.config.model_dump()
+            suited = resolution.for_patches(self.patch)
+            changed = [name for name, value in suited.items() if own[name] != value]
+            if changed:
+                raise BadInput(
+                    f"model.resolution.{changed[0]}",
+                    expected=f"a multiple of {self.patch}, the side of the encoder's patches in pixels",
+                    found=str(own[changed[0]]),
+                    remedy="use " + " and ".join(f"{name} {suited[name]}" for name in changed),
+                )
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
         """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row).

@@ -25,6 +25,7 @@ class Patches(Encoder):
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
         self.width = 3 * config.patch**2
+        self.patch = config.patch
         self.mean, self.std = NORMALIZATIONS[config.normalization]
 
     def grid(self, size: Size, branch: int = 0) -> Grid:

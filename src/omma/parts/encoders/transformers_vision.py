@@ -85,6 +85,9 @@ class TransformersEncoder(Encoder):
                 _start_positions(self.model)
         self.mean, self.std = NORMALIZATIONS[config.normalization]
         self.hierarchical = hasattr(settings, "hidden_sizes")
+        if not self.hierarchical:
+            sides = settings.patch_size
+            self.patch = sides if isinstance(sides, int) else math.lcm(*sides)
         _check_inputs(self.model)
         able = "interpolate_pos_encoding" in inspect.signature(self.model.forward).parameters
         # In the model's own size, interpolated positions are the learned ones themselves.
@@ -111,15 +114,28 @@ class TransformersEncoder(Encoder):
         self.expert = attach(config.expert, self.model, inside="encoder")
 
     def _check_cls(self) -> None:
-        """See that the rule for a CLS feature is one for this model. Raises BadInput if not."""
-        rules = {0: ("none", "drop")}.get(self.leading, ("drop", "keep")) if self.leading >= 0 else ()
+        """See that there is a feature for every patch, behind all others, and that the rule for CLS is one for this model.
+
+        Raises:
+            BadInput: if not.
+        """
+        settings, (rows, columns) = self.model.config, self.patches(self._own)
+        makes = f"{settings.model_type}, which makes {rows * columns + self.leading} features of {rows} x {columns} patches"
+        behind = getattr(settings, "num_detection_tokens", 0)  # YOLOS
+        if self.leading < 0 or behind:
+            raise BadInput(
+                "model.encoder.architecture.model_type",
+                expected="a model with a feature for every patch, and none behind them",
+                found=makes + (f", {behind} of them behind those of the patches" if behind else ""),
+                remedy="use another, such as vit",
+            )
+        rules = ("drop", "keep") if self.leading else ("none", "drop")
         if self.config.cls not in rules:
-            model_type = self.model.config.model_type
             raise BadInput(
                 "model.encoder.cls",
-                expected=f"{' or '.join(rules)} for {model_type}" if rules else "a model with a feature for every patch",
-                found=f"{self.config.cls}, and {self.leading} features more than patches in {model_type}",
-                remedy="correct it" if rules else "use another architecture",
+                expected=f"{' or '.join(rules)} for {makes}",
+                found=self.config.cls,
+                remedy=f"use {rules[0]}",
             )
 
     def patches(self, size: Size) -> Grid:

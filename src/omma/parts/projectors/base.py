@@ -30,6 +30,10 @@ class Projector(Part, nn.Module):
     resolution strategy's learned vectors, which belong to the projector because they are learned with it).
     """
 
+    keeps_places: bool = True
+    """Whether a token stands for the place of the view that its row and column say. Those of queries, which look at all features,
+    do not."""
+
     class Config(PartConfig):
         pass
 

@@ -43,6 +43,8 @@ class PerceiverLayer(nn.Module):
 
 @PROJECTORS.register("perceiver")
 class Perceiver(Projector):
+    keeps_places = False
+
     class Config(PartConfig):
         latents: int = Field(default=64, ge=1)
         depth: int = Field(default=6, ge=1)

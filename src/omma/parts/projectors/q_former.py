@@ -32,6 +32,8 @@ class QFormer(Projector):
         queries: [1, M, D], N(0, 0.02) at the start.
     """
 
+    keeps_places = False
+
     class Config(PartConfig):
         queries: int = Field(default=32, ge=1)
         architecture: dict[str, Any] = {"model_type": "blip_2_qformer"}

@@ -30,6 +30,8 @@ class Resampler(Projector):
     All of it is as wide as the language model.
     """
 
+    keeps_places = False
+
     class Config(PartConfig):
         queries: Square = 64
         heads: int | None = Field(default=None, ge=1)

@@ -50,6 +50,8 @@ class VisualAbstractor(Projector):
     UReader ends every view with a learned vector: that is a mark of the resolution strategy.
     """
 
+    keeps_places = False
+
     class Config(PartConfig):
         queries: int = Field(default=64, ge=1)
         layers: int = Field(default=6, ge=1)

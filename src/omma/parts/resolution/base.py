@@ -23,7 +23,7 @@ from omma.parts.resolution.layout import Grid, LayoutItem, Mark, Size, ViewToken
 
 __all__ = [
     "RESOLUTIONS", "Canvas", "Color", "Grid", "LayoutItem", "Mark", "Plan", "Rectangle", "Resolution", "Size", "View",
-    "ViewTokens", "checked", "cut", "grid_of_views",
+    "ViewTokens", "checked", "cut", "grid_of_views", "nearest_multiple",
 ]  # fmt: skip
 
 Rectangle = tuple[int, int, int, int]
@@ -135,6 +135,11 @@ def in_order(views: int) -> tuple[LayoutItem, ...]:
     return tuple(ViewTokens(view) for view in range(views))
 
 
+def nearest_multiple(number: int, of: int) -> int:
+    """The positive multiple that is nearest; of two equally near ones the larger."""
+    return max((2 * number + of) // (2 * of), 1) * of
+
+
 def cut(image: Image.Image, plan: Plan, *, fill: Color = (0, 0, 0)) -> list[Image.Image]:
     """The pixels of every view of a plan, in order.
 
@@ -219,6 +224,13 @@ class Resolution(Part):
             ValueError: if a side is not positive.
         """
         raise NotImplementedError
+
+    def for_patches(self, patch: int) -> dict[str, int]:
+        """The fields nearest to its own with which all views are whole patches of that side in pixels.
+
+        Nothing from strategies whose views have sizes of their own, not made of patches.
+        """
+        return {}
 
 
 RESOLUTIONS: Registry[type[Resolution]] = Registry("resolution")

@@ -8,7 +8,16 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from omma.parts.base import PartConfig
-from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, ViewTokens, checked
+from omma.parts.resolution.base import (
+    RESOLUTIONS,
+    Canvas,
+    Plan,
+    Resolution,
+    View,
+    ViewTokens,
+    checked,
+    nearest_multiple,
+)
 
 
 @RESOLUTIONS.register("keep-ratio")
@@ -24,6 +33,10 @@ class KeepRatio(Resolution):
             if self.size % self.patch:
                 raise ValueError(f"a size of whole patches of {self.patch} pixels, {self.size} is none")
             return self
+
+    def for_patches(self, patch: int) -> dict[str, int]:
+        suited = nearest_multiple(self.config.patch, patch)
+        return {"patch": suited, "size": nearest_multiple(self.config.size, suited)}
 
     def plan(self, width: int, height: int) -> Plan:
         whole, longest = checked(width, height), max(width, height)

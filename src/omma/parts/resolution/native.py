@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import Field, PositiveInt
 
 from omma.parts.base import PartConfig
-from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, checked
+from omma.parts.resolution.base import RESOLUTIONS, Canvas, Plan, Resolution, View, checked, nearest_multiple
 from omma.parts.resolution.layout import MapTokens
 
 PADDING = (1, 1, 1)
@@ -25,6 +25,9 @@ class Native(Resolution):
         patch: int = Field(gt=0)
         newline: str = Field(default="\n", min_length=1)
         """Text behind each row. Fuyu's tokenizer has a token for it, ``|NEWLINE|``."""
+
+    def for_patches(self, patch: int) -> dict[str, int]:
+        return {"patch": nearest_multiple(self.config.patch, patch)}
 
     def plan(self, width: int, height: int) -> Plan:
         whole, (most_width, most_height), patch = checked(width, height), self.config.most, self.config.patch

@@ -24,6 +24,7 @@ from omma.parts.resolution.base import (
     ViewTokens,
     checked,
     grid_of_views,
+    nearest_multiple,
 )
 from omma.parts.resolution.layout import Text
 
@@ -42,6 +43,10 @@ class Slices(Resolution):
             if self.patch > self.size:
                 raise ValueError(f"a patch of at most size, {self.patch} is more than {self.size}")
             return self
+
+    def for_patches(self, patch: int) -> dict[str, int]:
+        suited = nearest_multiple(self.config.patch, patch)
+        return {"patch": suited, "size": max(self.config.size, suited)}
 
     def plan(self, width: int, height: int) -> Plan:
         whole, size, patch = checked(width, height), self.config.size, self.config.patch
