@@ -56,6 +56,17 @@ def noise(size: Size, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
 
 
+def blank(size: Size) -> np.ndarray:
+    """uint8 [1, height, width] of ones, which takes no memory, whatever its size."""
+    return np.broadcast_to(np.ones((1, 1, 1), np.uint8), (1, size[1], size[0]))
+
+
+def place_of(picture: np.ndarray) -> Size:
+    """(left, top) of what is not 0 in a picture [1, height, width] that has it in its middle."""
+    row, column = picture[0, picture.shape[1] // 2], picture[0, :, picture.shape[2] // 2]
+    return int(row.argmax()), int(column.argmax())
+
+
 def pixels(views: list[Image.Image]) -> np.ndarray:
     """uint8 [V, 3, height, width], as processors of transformers give them."""
     return np.stack([np.asarray(view) for view in views]).transpose(0, 3, 1, 2)

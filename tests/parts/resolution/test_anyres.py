@@ -61,11 +61,9 @@ def test_canvas_and_tokens_are_those_of_transformers() -> None:
     theirs.patch_size, theirs.num_additional_image_tokens = 14, 0
     strategy = planner("anyres", canvases=CANVASES, size=336)
     swapped = planner("anyres", canvases=TRANSPOSED, size=336)
-    for number, (width, height) in enumerate(random_sizes(10_000)):
+    for width, height in random_sizes(10_000, longest=9999):
         rows, columns = select_best_resolution((height, width), list(CANVASES))
         assert best_canvas(width, height, TRANSPOSED) == (columns, rows)
-        if number % 4:  # counting takes longer than choosing
-            continue
         expected = theirs._get_number_of_features(height, width, 336, 336)
         assert tokens(swapped, (width, height), TILES) == expected, (width, height)
         # In the order of the original, what fits as well into a canvas as into its transpose takes the other of both.

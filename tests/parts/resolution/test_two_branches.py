@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from transformers.image_utils import SizeDict
+from transformers.models.deepseek_vl_hybrid import image_processing_pil_deepseek_vl_hybrid
 from transformers.models.deepseek_vl_hybrid.image_processing_pil_deepseek_vl_hybrid import (
     DeepseekVLHybridImageProcessorPil,
 )
 
 from omma.parts.resolution.base import Size, cut
 from omma.parts.resolution.layout import ViewTokens, arrange
-from parts.resolution.planning import noise, pixels, planner
+from parts.resolution.planning import blank, noise, pixels, place_of, planner, random_sizes
 
 
 def test_vary() -> None:
@@ -39,6 +41,19 @@ def test_pixels_of_deepseek_vl_are_those_of_transformers(size: Size) -> None:
     large, small = cut(picture, plan, fill=processor.high_res_background_color)
     np.testing.assert_array_equal(pixels([large]), expected["high_res_pixel_values"])
     np.testing.assert_array_equal(pixels([small]), expected["pixel_values"])
+
+
+def test_sizes_and_places_of_deepseek_vl_are_those_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_processing_pil_deepseek_vl_hybrid, "np_resize", lambda image, size, **kwargs: blank(size[::-1]))
+    processor, strategy = DeepseekVLHybridImageProcessorPil(), planner("two-branches", sizes=(1024, 384), fit="pad")
+    for size in random_sizes(10_000, longest=9999):
+        resized = processor.resize(blank(size), SizeDict(height=1024, width=1024), processor.min_size)
+        square = processor.pad_to_square(resized)
+        again = processor.resize(square, SizeDict(height=384, width=384), processor.min_size)
+        large, small = strategy.plan(*size).canvases
+        assert large.content == resized.shape[:0:-1] and large.size == square.shape[:0:-1], size
+        assert large.offset == place_of(square), size
+        assert small.source == 0 and small.region == (0, 0, *large.size) and small.content == again.shape[:0:-1], size
 
 
 def test_the_order_of_the_branches_is_that_of_their_sizes() -> None:
