@@ -41,6 +41,21 @@ def test_a_stage_that_is_null_is_left_out_in_all_sizes(tmp_path: Path, size: str
     assert list(recipe.stages) == ["instruct"] and recipe.seed == 7
 
 
+def test_a_new_stage_runs_before_those_that_it_is_written_before(tmp_path: Path) -> None:
+    look = "look: {objective: {type: classification}, data: [{source: {type: playground, world: shapes}}], " \
+        "learn: [{pattern: 'encoder.*', rate: 1}], batch: 2, steps: 1}"  # fmt: skip
+
+    def order(stages: str) -> list[str]:
+        return list(mine(tmp_path, f"stages: {{{stages}}}", "debug").stages)
+
+    assert order(f"{look}, align: {{}}") == ["look", "align", "instruct"]
+    assert order(f"{look}, instruct: {{}}") == ["align", "look", "instruct"]
+    assert order(look) == order(f"instruct: {{}}, {look}") == ["align", "instruct", "look"]
+    assert order(f"{look}, instruct: {{}}, align: {{}}") == ["align", "look", "instruct"]
+    recipe = load_recipe("llava-1.5", "debug", [f"stages={{{look}, align: {{}}}}"])
+    assert list(recipe.stages) == ["look", "align", "instruct"], "on the command line, too"
+
+
 def test_a_stage_is_left_out_on_the_command_line() -> None:
     assert list(load_recipe("llava-1.5", "debug", ["stages.align=null"]).stages) == ["instruct"]
     with pytest.raises(BadInput, match=r"stages\.algn"):

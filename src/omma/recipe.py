@@ -356,10 +356,17 @@ def _merge(old: Any, new: Any) -> Any:
         return copy.deepcopy(new)
     if any(kind in old and kind in new and old[kind] != new[kind] for kind in ("type", "model_type")):
         return copy.deepcopy(dict(new))
-    merged = dict(old)
-    for key, value in new.items():
-        merged[key] = _merge(merged[key], value) if key in merged else copy.deepcopy(value)
-    return merged
+    keys, place = list(old), len(old)
+    # Stages run in the order of their names: one that is new comes in front of those that it is written in front of.
+    for key in reversed(new):
+        if key in old:
+            place = keys.index(key)
+        else:
+            keys.insert(place, key)
+    return {
+        key: old[key] if key not in new else _merge(old[key], new[key]) if key in old else copy.deepcopy(new[key])
+        for key in keys
+    }
 
 
 def _override(data: dict[str, Any], override: str) -> None:
