@@ -16,6 +16,7 @@ from omma.data.playground import WORLDS
 from omma.data.sample import Role, Sample
 from omma.data.sources import SOURCES, Source, Task
 from omma.errors import BadInput
+from omma.evaluation import items_from_samples
 
 
 def source(**config: Any) -> Source:
@@ -85,6 +86,21 @@ def test_playground_tasks(world: str) -> None:
         if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3
             assert roles(sample) == [Role.USER, Role.ASSISTANT] * (len(sample.turns) // 2)
+
+
+def test_what_is_told_is_not_scored_with_what_is_seen() -> None:
+    seen, told = (source(type="playground", world="shapes", task=task, turns=1, split="fresh") for task in ("questions", "words"))
+    items = [items_from_samples(one.sample(i) for i in range(20)) for one in (seen, told)]
+    assert {(item.world, item.split) for item in items[0]} == {("shapes", "fresh")}
+    assert {(item.world, item.split) for item in items[1]} == {("shapes in words", "fresh")}
+    assert all(len(item.images) == 1 for item in items[0]) and not any(item.images for item in items[1])
+    scene = WORLDS.get("shapes", where="here").Config().build().scene("fresh", 3)
+    for of_one in items:
+        (question,) = [q for q in scene.questions if q.text == of_one[3].question.splitlines()[-1].strip()]
+        assert (of_one[3].kind, of_one[3].answer) == (question.kind, question.answer)
+    assert len({item.kind for item in items[0]}) > 3
+    words = source(type="playground", world="language", task="words", turns=1, split="fresh").sample(0)
+    assert words.meta["world"] == "language", "no pictures, so nothing to be told apart from"
 
 
 def test_some_kinds_of_questions_alone() -> None:

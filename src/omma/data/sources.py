@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from pydantic import Field, model_validator
 from omma.data.llava_json import LlavaJson
 from omma.data.nlvr import Nlvr
 from omma.data.playground import WORLDS
-from omma.data.playground.base import Scene, Split, scene_random
+from omma.data.playground.base import Question, Scene, Split, scene_random
 from omma.data.playground.laid_out import laid_out
 from omma.data.playground.read_out import read_out
 from omma.data.printed_lines import PrintedLines
@@ -50,6 +51,8 @@ Task = Literal["caption", "describe", "questions", "words", "laid-out", "describ
 
 ASKING = ("questions", "words", "laid-out")
 """Tasks that ask questions."""
+TELLING = ("words", "laid-out", "describe-laid-out", "text")
+"""Tasks that tell in words what is in the pictures."""
 CHECKED = 400
 """Scenes that are looked through for what kinds of questions a world asks; rarer ones would not be found in `TRIES` either."""
 TRIES = 64
@@ -124,17 +127,32 @@ class PlaygroundSource(Source):
     def sample(self, index: int, *, epoch: int = 0) -> Sample:
         config = self.config
         scene = self._scene(index)
+        asked = _asked(scene, config.turns) if config.task in ASKING else []
+        # What is told of pictures is not scored together with what is seen in them.
+        told = scene.images and config.task in TELLING
         return Sample(
             id=f"{scene.id}#{config.task}",
-            turns=_turns(scene, config.task, config.turns),
+            turns=_turns(scene, config.task, asked),
             source=f"playground/{config.world}",
             boxes=scene.boxes,
             words=scene.words,
-            meta={"world": config.world, "split": config.split, "caption": scene.caption},
+            meta={
+                "world": f"{config.world} in words" if told else config.world,
+                "split": config.split,
+                "caption": scene.caption,
+                **({"kind": asked[-1].kind} if asked else {}),
+            },
         )
 
 
-def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
+def _asked(scene: Scene, most: int) -> list[Question]:
+    # The order is drawn anew: a world lists its questions in the order in which it made them up.
+    questions = list(scene.questions)
+    scene_random("questions", scene.id, most).shuffle(questions)
+    return questions[:most]
+
+
+def _turns(scene: Scene, task: Task, asked: Sequence[Question]) -> tuple[Turn, ...]:
     if task == "caption":
         return user(*scene.images), assistant(scene.caption)
     if task == "describe":
@@ -154,10 +172,7 @@ def _turns(scene: Scene, task: Task, most: int) -> tuple[Turn, ...]:
     if task == "describe-laid-out":
         return user(*shown), assistant(scene.description)
     turns: list[Turn] = []
-    # The order is drawn anew: a world lists its questions in the order in which it made them up.
-    questions = list(scene.questions)
-    scene_random("questions", scene.id, most).shuffle(questions)
-    for position, question in enumerate(questions[:most]):
+    for position, question in enumerate(asked):
         opening = (*shown, f"\n{question.text}") if position == 0 and shown else (question.text,)
         turns += [user(*opening), assistant(question.answer)]
     return tuple(turns)
