@@ -26,11 +26,16 @@ def views_uint8(image: ImageSource, plan: Plan, normalizations: Sequence[Normali
         normalizations: of the encoder's branches; canvases are padded with the mean of the branch that reads them.
     """
     if len(normalizations) > 1:
-        readers = {view.canvas: view.branch for view in reversed(plan.views)}
-        own = [fill_color(normalizations[readers.get(number, 0)][0]) for number in range(len(plan.canvases))]
-        canvases = (replace(c, fill=c.fill or fill) for c, fill in zip(plan.canvases, own, strict=True))
-        plan = replace(plan, canvases=tuple(canvases))
+        plan = painted(plan, normalizations)
     return [np.array(view) for view in cut(image.load(), plan, fill=fill_color(normalizations[0][0]))]
+
+
+def painted(plan: Plan, normalizations: Sequence[Normalization]) -> Plan:
+    """The plan with the colour of its padding on every canvas: its own, or the mean of the branch that reads it."""
+    readers = {view.canvas: view.branch for view in reversed(plan.views)}
+    own = [fill_color(normalizations[readers.get(number, 0)][0]) for number in range(len(plan.canvases))]
+    canvases = (replace(c, fill=c.fill or fill) for c, fill in zip(plan.canvases, own, strict=True))
+    return replace(plan, canvases=tuple(canvases))
 
 
 def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:

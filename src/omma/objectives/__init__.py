@@ -2,6 +2,7 @@
 
 from omma.objectives import aligned_by_place as aligned_by_place
 from omma.objectives import captioning as captioning
+from omma.objectives import classification as classification
 from omma.objectives import contrastive as contrastive
 from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint

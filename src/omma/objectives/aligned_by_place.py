@@ -11,19 +11,24 @@ having learned anything since answers no better on the whole (docs/log.md).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.pixels import normalize
+from omma.model.views import WHOLE
 from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, unit_table
+from omma.objectives.picture_text import key_of
 
 
 @OBJECTIVES.register("aligned-by-place")
 class AlignedByPlace(ByPlace):
-    """Trains a projector that leaves the grid of features as it is; encoder and language model are only looked up."""
+    """Trains a projector that leaves the grid of features as it is, and the encoder, if it learns along; the language model is
+    only looked up."""
 
     def __init__(self, config: ByPlace.Config, *, model: Composition) -> None:
         if model.vlm is None or model.projector is None or model.tokenizer is None:
@@ -36,7 +41,7 @@ class AlignedByPlace(ByPlace):
         table, mean, length = unit_table(model.vlm.get_input_embeddings().weight.detach().float())
         super().__init__(config, model=model, table_WH=table, tokenizer=model.tokenizer)
         self.register_buffer("mean", mean, persistent=False)
-        self.length = float(length)
+        self.register_buffer("length", length, persistent=False)
         made = model.projector.grid((self.grid[0], self.grid[1]))
         if made != tuple(self.grid):
             raise BadInput(
@@ -46,17 +51,27 @@ class AlignedByPlace(ByPlace):
                 remedy="use linear or mlp, or align on captions with language-modeling",
             )
 
-    def hidden_states(self, views_VHW3: Tensor) -> tuple[Tensor, ...]:
-        """The features that the encoder hands on, alone."""
+    def check_encoder(self) -> None:
+        """Any will do: only the features that it hands on are read."""
+
+    def seen(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """These features [V, T, C], those of several encoders joined."""
         encoder = self.model.encoder
         assert encoder is not None
-        return (encoder(normalize(views_VHW3, *encoder.normalizations[0]).to(self.model.dtype)),)
+        features: list[Tensor] = []
+        branches: list[int] = []
+        for branch, normalization in enumerate(encoder.normalizations):
+            pixels = normalize(batch[key_of(branch)], *normalization).to(self.model.dtype)
+            features += encoder.read(pixels, branch, torch.full((len(pixels), 2), WHOLE, device=pixels.device))
+            branches += [branch] * len(pixels)
+        # What is joined stands where the first encoder's features were.
+        return (torch.stack(encoder.join(features, branches)[: len(batch["views"])]),)
 
     def codes(self, hidden: tuple[Tensor, ...], known_V: Tensor) -> Tensor:
         """What the language model reads, in the units that codes are compared in."""
         projector = self.model.projector
         assert projector is not None
         (features,) = hidden
-        of_the_whole = torch.full((int(known_V.sum()), 2), -1, device=features.device)
+        of_the_whole = torch.full((int(known_V.sum()), 2), WHOLE, device=features.device)
         tokens = projector.project(features[known_V], (self.grid[0], self.grid[1]), 0, of_the_whole)
-        return (tokens - self.mean.to(tokens)) / self.length
+        return (tokens - self.mean.to(tokens)) / self.length.to(tokens)

@@ -17,6 +17,7 @@ from transformers import PreTrainedTokenizerBase
 from omma.model.composition import Composition
 from omma.model.segments import IGNORE
 from omma.objectives.base import MicroBatch
+from omma.objectives.one_encoder import shown_to_all
 from omma.objectives.patch_marks import PatchMarks
 from omma.objectives.picture_text import PictureTextObjective, refuse_other_views
 from omma.objectives.place_code import PlaceCode
@@ -51,8 +52,9 @@ class ByPlace(PictureTextObjective):
         """
         super().__init__(config, model=model)
         assert model.encoder is not None and model.resolution is not None
-        refuse_other_views(model.resolution, "whose features a place can be found in")
-        (view,) = model.resolution.plan(64, 64).views
+        self.shown = shown_to_all(model)
+        refuse_other_views(self.shown, "whose features a place can be found in")
+        (view,) = self.shown.plan(64, 64).views
         size = view.box[2] - view.box[0], view.box[3] - view.box[1]
         *self.grid, self.width = (
             (*model.encoder.grid(size), model.encoder.width) if tap is None else model.encoder.extent(size, tap)
@@ -64,9 +66,8 @@ class ByPlace(PictureTextObjective):
         self.code = PlaceCode(self.slots, table_WH.shape[1], self.grid)
 
     def term(self) -> PatchMarks:
-        assert self.model.resolution is not None
         config = self.config
-        return PatchMarks(self.model.resolution, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
+        return PatchMarks(self.shown, self.grid, config.parts, config.names, self.nothing, self.tokenizer)
 
     def weight(self, own: MicroBatch, batch: MicroBatch) -> float:
         return float((own["held"][own["known"]][..., 0] != IGNORE).sum())

@@ -24,7 +24,8 @@ from transformers.models.siglip.modeling_siglip import SiglipMultiheadAttentionP
 from omma.data.sample import Sample
 from omma.model.composition import Composition, load_tokenizer
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.picture_text import PictureTextObjective, caption_of, heads_of
+from omma.objectives.one_encoder import one_encoder
+from omma.objectives.picture_text import PictureTextObjective, caption_of, heads_of, of_one_picture
 from omma.parts.base import PartConfig
 
 
@@ -51,10 +52,13 @@ class Contrastive(PictureTextObjective):
         tokenizer: str = "zoo:lm-small"
         text_layers: int = Field(default=2, ge=1)
         max_tokens: int = Field(default=48, ge=4)
+        encoder: int | None = Field(default=None, ge=0)
+        """Which of several encoders side by side learns, counted from 0; none for a model that has one."""
         micro_samples: int = Field(default=64, ge=2)
         """Pictures that are compared with each other; a contrastive batch cannot be accumulated from smaller ones."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
+        model = one_encoder(model, config.encoder)
         super().__init__(config, model=model)
         assert model.encoder is not None
         self.tokenizer = load_tokenizer(config.tokenizer, where="objective.tokenizer")
@@ -89,12 +93,10 @@ class Contrastive(PictureTextObjective):
         return float((batch["view_counts"] == 1).sum())
 
     def loss(self, hidden: tuple[Tensor, ...], view_counts: Tensor, own: Mapping[str, Any]) -> Tensor:
-        single = view_counts == 1
-        last = hidden[-1]
+        features, single = of_one_picture(hidden[-1], view_counts)
         if not bool(single.any()):
-            return last.sum() * 0.0
-        starts = view_counts.cumsum(0) - view_counts
-        pictures = F.normalize(self.pool(last[starts[single]]).float(), dim=-1)
+            return features.sum() * 0.0
+        pictures = F.normalize(self.pool(features).float(), dim=-1)
         ids = own["ids"][single]
         texts = F.normalize(self.text(input_ids=ids).pooler_output.float(), dim=-1)
         same = (ids[:, None] == ids[None, :]).all(-1)

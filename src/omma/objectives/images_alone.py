@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from omma.data.sample import ImageSource, Sample
 from omma.errors import BadInput
@@ -15,6 +16,8 @@ from omma.model.composition import Composition
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import Objective, Step
 from omma.objectives.crops import chance_of
+from omma.objectives.one_encoder import not_one_encoder, one_encoder
+from omma.parts.base import PartConfig
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 
 Example = dict[str, np.ndarray]
@@ -45,26 +48,27 @@ class ImagesAloneCollator:
 
 
 class ImagesAloneObjective(Objective):
-    """An objective for an encoder by itself.
+    """An objective for an encoder by itself, or for one of several side by side.
 
     Attributes:
+        model: that encoder and its view, whatever stands around them.
         side: of the square pictures that the resolution strategy gives the encoder.
 
     Raises:
-        BadInput: if there is no single encoder of `transformers`, or it does not see whole pictures as squares.
+        BadInput: if it is no encoder of `transformers`, or does not see whole pictures as squares.
     """
+
+    class Config(PartConfig):
+        encoder: int | None = Field(default=None, ge=0)
+        """Which of several encoders side by side learns, counted from 0; none for a model that has one."""
 
     def __init__(self, config: Any, *, model: Composition) -> None:
         super().__init__(config)
+        model = one_encoder(model, config.encoder)
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
         if not isinstance(model.encoder, TransformersEncoder):
-            raise BadInput(
-                "model.encoder",
-                expected=f"an encoder of type transformers, which the objective {config.type} trains",
-                found="none" if model.encoder is None else model.encoder.config.type,
-                remedy="train each encoder by itself first",
-            )
+            raise not_one_encoder(model, f"an encoder of type transformers, which the objective {config.type} trains")
         assert model.resolution is not None
         if not model.resolution.is_plain:
             raise BadInput(

@@ -24,7 +24,6 @@ from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.crops import Scale, plan_of_crops, random_region
 from omma.objectives.images_alone import Example, ImagesAloneCollator, ImagesAloneObjective
 from omma.objectives.pixel_decoder import PixelDecoder
-from omma.parts.base import PartConfig
 from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.patches import patches_of
 from omma.parts.encoders.visible_patches import check_visible_patches, read_visible
@@ -57,7 +56,7 @@ class MaskedImageCollator(ImagesAloneCollator):
 
 @OBJECTIVES.register("masked-image")
 class MaskedImage(ImagesAloneObjective):
-    class Config(PartConfig):
+    class Config(ImagesAloneObjective.Config):
         mask: float = Field(default=0.75, gt=0, lt=1)
         """Share of the patches that are left out."""
         normalize_patches: bool = True

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from omma.data.sample import Role, Sample
@@ -19,6 +19,7 @@ from omma.model.composition import Composition
 from omma.model.pixels import normalize, views_uint8
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import MicroBatch, Objective, Step
+from omma.objectives.one_encoder import not_one_encoder
 from omma.parts.encoders.base import Encoder, Normalization
 from omma.parts.resolution.base import Resolution
 
@@ -52,16 +53,22 @@ def caption_of(sample: Sample) -> str:
     return str(sample.meta.get("caption") or text_of(sample))
 
 
+def key_of(branch: int) -> str:
+    """Under which name a micro-batch holds the views [V, height, width, 3] that one of several encoders reads."""
+    return f"views {branch}" if branch else "views"
+
+
 @dataclass
 class PictureTextCollator:
-    """Pictures once, and each term's token ids under ``<term>.<name>``."""
+    """Pictures once for every encoder (`key_of`), and each term's token ids under ``<term>.<name>``."""
 
     resolution: Resolution
     normalizations: Sequence[Normalization]
     terms: dict[str, Any]
     micro_samples: int
 
-    def prepare(self, sample: Sample, position: int = 0) -> tuple[np.ndarray, dict[str, Any]]:
+    def prepare(self, sample: Sample, position: int = 0) -> tuple[list[np.ndarray], dict[str, Any]]:
+        """Views by encoder, and tokens by term."""
         if not 0 < len(sample.images) <= MOST_PICTURES:
             raise BadInput(
                 f"sample {sample.id}",
@@ -69,28 +76,29 @@ class PictureTextCollator:
                 found=f"{len(sample.images)}",
                 remedy="leave it out",
             )
-        views = [
-            view
-            for image in sample.images
-            for view in views_uint8(image, self.resolution.plan(*image.size), self.normalizations)
-        ]
-        return np.stack(views), {name: term.tokens(sample) for name, term in self.terms.items()}
+        views: list[list[np.ndarray]] = [[] for _ in self.normalizations]
+        for image in sample.images:
+            plan = self.resolution.plan(*image.size)
+            for view, pixels in zip(plan.views, views_uint8(image, plan, self.normalizations), strict=True):
+                views[view.branch].append(pixels)
+        return [np.stack(of_one) for of_one in views], {name: term.tokens(sample) for name, term in self.terms.items()}
 
-    def collate(self, prepared: Sequence[tuple[np.ndarray, dict[str, Any]]]) -> Step:
+    def collate(self, prepared: Sequence[tuple[list[np.ndarray], dict[str, Any]]]) -> Step:
         batches: list[MicroBatch] = []
         # Those with as many views together, or a few samples of three pictures make everybody's features thrice as long.
-        by_views: dict[int, list[tuple[np.ndarray, dict[str, Any]]]] = defaultdict(list)
+        by_views: dict[int, list[tuple[list[np.ndarray], dict[str, Any]]]] = defaultdict(list)
         for one in prepared:
-            by_views[len(one[0])].append(one)
+            by_views[len(one[0][0])].append(one)
         for part in (
             alike[start : start + self.micro_samples]
             for _, alike in sorted(by_views.items())
             for start in range(0, len(alike), self.micro_samples)
         ):
             batch: MicroBatch = {
-                "views": np.concatenate([views for views, _ in part]),
-                "view_counts": np.array([len(views) for views, _ in part]),
+                key_of(branch): np.concatenate([views[branch] for views, _ in part])
+                for branch in range(len(self.normalizations))
             }
+            batch["view_counts"] = np.array([len(views[0]) for views, _ in part])
             for name, term in self.terms.items():
                 arrays = term.collate([tokens[name] for _, tokens in part])
                 batch |= {f"{name}.{key}": array for key, array in arrays.items()}
@@ -99,28 +107,35 @@ class PictureTextCollator:
             batches,
             samples=len(prepared),
             tokens=sum(len(t) for _, tokens in prepared for t in tokens.values()),
-            images=sum(len(views) for views, _ in prepared),
+            images=sum(len(views[0]) for views, _ in prepared),
         )
 
 
+def _towers(module: nn.Module) -> list[PreTrainedModel]:
+    """The outermost models of `transformers` in a module."""
+    if isinstance(module, PreTrainedModel):
+        return [module]
+    return [tower for child in module.children() for tower in _towers(child)]
+
+
 class PictureTextObjective(Objective):
-    """An objective that reads the hidden states of the encoder for whole micro-batches."""
+    """An objective that reads the encoder once for whole micro-batches: its hidden states, unless a subclass says otherwise."""
 
     def __init__(self, config: Any, *, model: Composition) -> None:
         super().__init__(config)
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
-        if model.encoder is None or type(model.encoder).hidden_states is Encoder.hidden_states:
-            raise BadInput(
-                "model.encoder",
-                expected=f"an encoder by itself, which the objective {config.type} trains",
-                found="none" if model.encoder is None else model.encoder.config.type,
-                remedy="use one of type transformers",
-            )
+        self.check_encoder()
 
     @property
     def model(self) -> Composition:
         return self._model[0]
+
+    def check_encoder(self) -> None:
+        """See that the model has an encoder that can be read as this objective does. Raises BadInput if not."""
+        encoder = self.model.encoder
+        if encoder is None or type(encoder).hidden_states is Encoder.hidden_states:
+            raise not_one_encoder(self.model, f"an encoder by itself, which the objective {self.config.type} trains")
 
     def term(self) -> Any:
         """The worker's half of this term: ``tokens(sample)`` and ``collate(list of tokens)``."""
@@ -132,10 +147,9 @@ class PictureTextObjective(Objective):
 
     def running(self) -> AbstractContextManager[None]:
         """Inside, encoder and text models attend in the way that is fastest on this machine."""
-        encoder = self.model.encoder
-        assert encoder is not None
-        texts = [module for module in self.modules() if isinstance(module, PreTrainedModel)]
-        return attending_fastest(encoder.model, *texts)
+        assert self.model.encoder is not None
+        towers = [*_towers(self.model.encoder), *_towers(self)]
+        return attending_fastest(*towers) if towers else nullcontext()
 
     def coefficients(self) -> dict[str, float]:
         return {self.config.type: 1.0}
@@ -154,9 +168,13 @@ class PictureTextObjective(Objective):
         raise NotImplementedError
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        hidden = self.hidden_states(batch["views"])
+        hidden = self.seen(batch)
         counts = batch["view_counts"]
         return {name: term.loss(hidden, counts, _own(batch, name)) for name, term in self.terms().items()}
+
+    def seen(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """What `loss` gets of the encoder."""
+        return self.hidden_states(batch["views"])
 
     def hidden_states(self, views_VHW3: Tensor) -> tuple[Tensor, ...]:
         """Hidden states of the encoder, embeddings first, and last its final output after the norm."""
@@ -172,6 +190,13 @@ class PictureTextObjective(Objective):
 
 def _own(batch: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {key.removeprefix(f"{name}."): value for key, value in batch.items() if key.startswith(f"{name}.")}
+
+
+def of_one_picture(features_VTC: Tensor, view_counts_B: Tensor) -> tuple[Tensor, Tensor]:
+    """Features [N, T, C] of the samples that have a single view, and which those are, as a boolean mask [B]."""
+    single_B = view_counts_B == 1
+    starts_B = view_counts_B.cumsum(0) - view_counts_B
+    return features_VTC[starts_B[single_B]], single_B
 
 
 def per_sample(features_VTC: Tensor, view_counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -29,7 +29,6 @@ from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.crops import Scale, distorted, plan_of_crops, random_region
 from omma.objectives.images_alone import Example, ImagesAloneCollator, ImagesAloneObjective
 from omma.objectives.moving_average import MovingAverage
-from omma.parts.base import PartConfig
 from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.parts.resolution.base import cut
@@ -100,7 +99,7 @@ class PrototypeHead(nn.Module):
 
 @OBJECTIVES.register("self-distillation")
 class SelfDistillation(ImagesAloneObjective):
-    class Config(PartConfig):
+    class Config(ImagesAloneObjective.Config):
         prototypes: int = Field(default=65_536, ge=2)
         hidden: int = Field(default=2048, ge=1)
         bottleneck: int = Field(default=256, ge=1)
@@ -207,10 +206,9 @@ class SelfDistillation(ImagesAloneObjective):
         return ((scores - self.center) / self.teacher_temperature).softmax(-1)
 
     def _features(self, encoder: TransformersEncoder, views_NVHW3: Tensor, dtype: torch.dtype) -> Tensor:
-        """What is said of every view [N, V, C]: the CLS feature after the last norm, or the mean of all others without one."""
+        """What is said of every view [N, V, C]."""
         pixels = normalize(views_NVHW3.flatten(0, 1), *encoder.normalizations[0]).to(dtype)
-        last = encoder.hidden_states(pixels)[-1]
-        found = last.mean(1) if encoder.config.cls == "none" else last[:, 0]
+        found = encoder.summary(encoder.hidden_states(pixels)[-1])
         return found.unflatten(0, views_NVHW3.shape[:2])
 
     @property

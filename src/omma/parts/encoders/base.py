@@ -95,6 +95,10 @@ class Encoder(Part, nn.Module):
         """What its own pretraining reads: all hidden states [N, T, C], and last the final output after the norm."""
         raise NotImplementedError
 
+    def summary(self, final_NTC: Tensor) -> Tensor:
+        """What is said of views as a whole [N, C], from their final output: the CLS feature, or the mean of all without one."""
+        raise NotImplementedError
+
     def extent(self, size: Size, tap: int) -> tuple[int, int, int]:
         """(rows, columns, channels) of a hidden state of a view of that size."""
         return *self.grid(size), self.width

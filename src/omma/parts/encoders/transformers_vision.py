@@ -226,6 +226,9 @@ class TransformersEncoder(Encoder):
         output = self._run(self.model, pixels_NCHW)
         return tuple(self._rows(hidden) for hidden in (*output.hidden_states, self._final(output)))
 
+    def summary(self, final_NTC: Tensor) -> Tensor:
+        return final_NTC[:, 0] if self.leading else final_NTC.mean(1)
+
     def _final(self, output: ModelOutput) -> Tensor:
         """The last block's output behind the model's final norm."""
         last = output.last_hidden_state
