@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from omma.commands import compare as compare_command
-from omma.errors import OmmaError
+from omma.errors import BadInput, OmmaError
+from omma.study.study import TRIAL
+from toy_training import ALIGN, toy_recipe
 
 STUDY = """
 name: toy
@@ -73,6 +75,71 @@ def test_a_peer_is_asked_what_the_choices_were(command, study: Path, tmp_path: P
     assert (found["choices"][-1]["name"], found["choices"][-1]["accuracy"]["value"]) == ("all-knowing", 1.0)
     assert command("compare", study, "--out", tmp_path / "out").exit_code == 0
     assert len(called) == 5
+
+
+def test_seconds_become_steps_that_are_measured_once(command, study: Path, tmp_path: Path, monkeypatch) -> None:
+    study.write_text(STUDY.replace("choices:", "budget: {align: {seconds: 1}}\nchoices:").replace("[0]", "[0, 1]"))
+    tried: list[str] = []
+
+    def trained(arguments, log, device, *, alone) -> None:
+        result = command(*arguments)
+        assert result.exit_code == 0, result.output
+
+    def paces(trial) -> dict[str, float]:
+        assert {name: stage.steps for name, stage in trial.stages.items()} == {"align": TRIAL}
+        tried.append(trial.name)
+        return {"align": 0.45}
+
+    monkeypatch.setattr(compare_command, "_call", trained)
+    monkeypatch.setattr(compare_command, "_paces_of", paces)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "speed.json").write_text('{"linear": {"align": 0.3}}')
+    result = command("compare", study, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert tried == ["toy-shuffled"] and "shuffled has time for 2 steps of align, 0.45 s each." in result.stdout
+    assert json.loads((out / "speed.json").read_text()) == {"linear": {"align": 0.3}, "shuffled": {"align": 0.45}}
+    found = json.loads((out / "comparison.json").read_text())
+    steps = [{name: cost["steps"] for name, cost in choice["stages"].items()} for choice in found["choices"]]
+    assert steps == [{"align": 3, "instruct": 3}, {"align": 2, "instruct": 3}]
+    for choice, expected in (("linear", 3), ("shuffled", 2)):
+        for seed in (0, 1):
+            lines = (out / choice / f"seed-{seed}" / "log.jsonl").read_text().splitlines()
+            assert sum(json.loads(line)["stage"] == "align" for line in lines) == expected
+    assert command("compare", study, "--out", out).exit_code == 0 and tried == ["toy-shuffled"]
+
+
+def test_a_pace_is_measured_in_a_process_of_its_own() -> None:
+    paces = compare_command._paces_of(toy_recipe())
+    assert set(paces) == {"align", "instruct"} and all(0 < pace < 60 for pace in paces.values())
+    with pytest.raises(BadInput, match="matches none of"):
+        compare_command._paces_of(toy_recipe(stages={"align": {**ALIGN, "learn": [{"pattern": "no.*", "rate": 1}]}}))
+
+
+def test_worlds_and_words_are_compared_in_groups(command, study: Path, tmp_path: Path, monkeypatch) -> None:
+    questions = "[{world: shapes, pictures: 3, splits: [fresh]}, {world: language, pictures: 3, splits: [fresh]}, " \
+        "{source: {type: playground, world: shapes, task: words, turns: 1, split: fresh, count: 3}}]"  # fmt: skip
+    text = STUDY.replace("[{world: shapes, pictures: 3, splits: [fresh]}]", questions)
+    study.write_text(text + "groups: {seen: [shapes], told: [language, shapes in words]}\nranked_by: seen\nbefore: linear\n")
+    monkeypatch.setattr(compare_command, "_call", lambda arguments, log, device, *, alone: command(*arguments))
+    result = command("compare", study, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    found = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert set(found["choices"][0]["cells"]) == {"shapes, fresh", "language, fresh", "shapes in words, fresh"}
+    assert (found["pictures"], found["texts"]) == (3, 6)
+    assert [choice["tokens"] for choice in found["choices"]] == [16, 4], "words take no image tokens"
+    assert set(found["choices"][1]["changes"]) == {"seen", "told"}
+    page = (tmp_path / "out" / "comparison.html").read_text()
+    assert "Told, against linear" in page and "<b>3</b> pictures and <b>6</b> texts" in page
+    for column in ("seen %", "told %", "against linear"):
+        assert column in result.stdout
+
+
+def test_groups_are_checked_before_anything_is_trained(command, study: Path, tmp_path: Path, monkeypatch, one_sentence) -> None:
+    study.write_text(STUDY + "groups: {seen: [shapes, trains]}\nranked_by: seen\n")
+    monkeypatch.setattr(compare_command, "_call", lambda *arguments, **more: pytest.fail("trained"))
+    said = one_sentence(command("compare", study, "--out", tmp_path / "out"))
+    assert "study toy, groups.seen: expected worlds that are asked about (shapes), found trains" in said
 
 
 def test_a_failing_run_is_named(tmp_path: Path, monkeypatch) -> None:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from omma.errors import BadInput
+from omma.evaluation import Phase
 from omma.evaluation.judgement import Reply
-from omma.study import Outcome, compare
+from omma.study import Outcome, StudyRun, compare
 from omma.study.figures import SeedsFigure
 from study.conftest import at_rates, toy_study
 
@@ -99,6 +100,78 @@ def test_other_questions_are_refused(outcomes) -> None:
     found[last] = type(found[last])(shorter, 64.0)
     with pytest.raises(BadInput, match="study toy, b: expected the same questions to every model, found others"):
         compare(study, found)
+
+
+GROUPS = {"groups": {"toys": ["toys"], "pairs": ["pairs"]}, "ranked_by": "pairs"}
+
+
+def by_world(rates: dict[str, dict[str, float]]):  # type: ignore[no-untyped-def]
+    """Right at the rate of choice and world."""
+    worlds = {world: at_rates({choice: rate[world] for choice, rate in rates.items()}) for world in ("toys", "pairs")}
+    return lambda item, run: worlds[item.world](item, run)
+
+
+def test_groups_have_means_of_their_own_and_one_of_them_ranks(outcomes) -> None:
+    study = toy_study("before", "better", before="before", **GROUPS)
+    found = outcomes(study, by_world({"before": {"toys": 0.8, "pairs": 0.4}, "better": {"toys": 0.5, "pairs": 0.7}}))
+    comparison = compare(study, found)
+    before, better = comparison.choices
+    for choice in (before, better):
+        for world in ("toys", "pairs"):
+            cells = [cell.value for name, cell in choice.cells.items() if name.startswith(world)]
+            assert choice.groups[world].value == pytest.approx(np.mean(cells))
+        assert choice.accuracy == choice.groups["pairs"]
+        assert np.mean(list(choice.by_seed.values())) == pytest.approx(choice.accuracy.value)
+    assert before.changes == {}
+    for world, sign in (("toys", -1), ("pairs", 1)):
+        change = better.changes[world]
+        assert change.value == pytest.approx(better.groups[world].value - before.groups[world].value)
+        assert sign * change.low > 0 and sign * change.high > 0
+    (pair,) = comparison.pairs
+    assert pair.differs and pair.difference.value == pytest.approx(-better.changes["pairs"].value)
+    other = compare(study.model_copy(update={"ranked_by": "toys"}), found).pairs[0]
+    assert other.differs and other.difference.value == pytest.approx(-better.changes["toys"].value)
+
+
+def test_without_groups_changes_are_those_of_the_whole(outcomes) -> None:
+    study = toy_study("before", "same", before="before")
+    found = outcomes(study, lambda item, run: item.kind == "count")
+    before, same = compare(study, found).choices
+    assert before.groups == same.groups == {} and before.changes == {}
+    assert same.changes["all"].value == 0 and same.changes["all"].low < 0 < same.changes["all"].high
+
+
+def test_a_group_of_a_world_that_nobody_is_asked_about(outcomes) -> None:
+    study = toy_study("a", "b", groups={"some": ["toys", "trains"]}, ranked_by="some")
+    with pytest.raises(BadInput, match=r"groups.some: expected worlds that are asked about \(pairs, toys\), found trains"):
+        compare(study, outcomes(study, lambda item, run: True))
+
+
+def test_texts_are_not_counted_as_pictures(outcomes, results) -> None:
+    study = toy_study("a", "b", seeds=1)
+    found = outcomes(study, lambda item, run: True)
+
+    def told(outcome: Outcome) -> Outcome:
+        items = [item.model_copy(update={"pictures": 0 if item.world == "toys" else 1}) for item in outcome.results.items]
+        return Outcome(outcome.results.model_copy(update={"items": tuple(items)}), 64.0)
+
+    comparison = compare(study, {run: told(outcome) for run, outcome in found.items()})
+    clusters = {world: len({i.cluster for i in results.items if i.world == world}) for world in ("toys", "pairs")}
+    assert (comparison.pictures, comparison.texts) == (clusters["pairs"], clusters["toys"])
+
+
+def test_steps_and_seconds_of_stages_are_told(outcomes) -> None:
+    study = toy_study("a", "b", seeds=2)
+    found = outcomes(study, lambda item, run: True)
+
+    def trained(run: StudyRun, outcome: Outcome) -> Outcome:
+        phases = (Phase(name="align", seconds=10.0 + run.seed), Phase(name="evaluation", seconds=99.0))
+        timing = outcome.results.timing.model_copy(update={"phases": phases})
+        return Outcome(outcome.results.model_copy(update={"timing": timing}), 64.0, {"align": 5 if run.choice == "a" else 7})
+
+    a, b = compare(study, {run: trained(run, outcome) for run, outcome in found.items()}).choices
+    assert {name: (cost.steps, cost.seconds) for name, cost in a.stages.items()} == {"align": (5, 10.5)}
+    assert b.stages["align"].steps == 7 and a.training_seconds == 10.5
 
 
 def test_a_peer_is_asked_once_and_has_no_seeds(outcomes, results) -> None:

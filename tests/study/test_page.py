@@ -8,8 +8,10 @@ import pytest
 from PIL import Image
 
 from browser import needs_chromium, told_by_frames
+from omma.evaluation import Phase
 from omma.evaluation.judgement import Reply
-from omma.study import compare
+from omma.evaluation.report.numbers import points, points_span
+from omma.study import Outcome, compare
 from omma.study.page import comparison_page, examples, scatter, verdict, write_comparison
 from study.conftest import at_rates, toy_study
 
@@ -51,6 +53,35 @@ def test_a_peer_stands_below_the_choices_and_in_no_plot(outcomes, results) -> No
     plots = page[page.index('class="scatters"') : page.index('id="pairs"')]
     assert "mlp" in plots and "reader" not in plots
     assert "mlp is above linear" in verdict(study, comparison)
+
+
+def test_groups_changes_stages_and_their_budget_are_told(outcomes) -> None:
+    study = toy_study(
+        "frozen", "mlp", groups={"words": ["toys"], "pictures": ["pairs"]}, ranked_by="pictures", before="frozen",
+        budget={"align": {"seconds": 90}},
+    )  # fmt: skip
+    found = {
+        run: Outcome(outcome.results, 64.0, {"align": 1234 if run.choice == "mlp" else 5678})
+        for run, outcome in outcomes(study, at_rates({"frozen": 0.4, "mlp": 0.7})).items()
+    }
+    phases = (Phase(name="align", seconds=88.0),)
+    for run, outcome in found.items():
+        timing = outcome.results.timing.model_copy(update={"phases": phases})
+        found[run] = Outcome(outcome.results.model_copy(update={"timing": timing}), 64.0, outcome.steps)
+    comparison = compare(study, found)
+    page = comparison_page(study, comparison, found, pictures, "omma compare toy")
+    head = page[page.index("<thead>") : page.index("</thead>")]
+    assert head.index("Pictures %") < head.index("Pictures, against frozen") < head.index("Words %"), "what ranks is first"
+    rows = page[page.index("<tbody>") : page.index("</tbody>")].split("<tr>")[1:]
+    mlp, frozen = rows
+    (better,) = [choice for choice in comparison.choices if choice.name == "mlp"]
+    for group in ("words", "pictures"):
+        assert f"{points(better.changes[group].value)}<small>{points_span(better.changes[group])}" in mlp
+    assert frozen.count(">–<") == 2, "it did not change"
+    assert "ranked by the first column, the mean of pairs" in page and "Words: the mean of toys." in page
+    stages = page[page.index("What each stage took") :]
+    assert "1,234" in stages and "5,678" in stages and "1 min 28 s" in stages
+    assert "seconds: 90.0" in page and "measured once for each choice" in page
 
 
 def test_examples_are_questions_on_which_choices_disagree(outcomes) -> None:

@@ -10,6 +10,7 @@ import torch
 from omma.errors import BadInput
 from omma.model.composition import compose
 from omma.study import StudyRun, load_study, study_names
+from omma.study.study import TRIAL
 
 TEXT = """
 name: toy
@@ -66,13 +67,70 @@ def test_every_study_that_ships_can_be_run(name: str) -> None:
             stage.objective.build(model=model)
 
 
+TIMED = """
+name: timed
+question: Which?
+base: llava-1.5
+size: debug
+common:
+  stages:
+    look: {objective: {type: masked-image, layers: 1, width: 32, heads: 2}, batch: 2, data: [{source: {type: playground, world: shapes}}],
+           learn: [{pattern: "encoder.*", rate: 1.0e-3}, {pattern: "objective.*", rate: 1.0e-3}]}
+    align: {}
+budget:
+  look: {seconds: 12}
+  align: {steps: 2}
+choices:
+  whole: {}
+  half: {budget: {look: {seconds: 6}}}
+  none: {changes: {stages.look: null}}
+"""
+
+
+def test_seconds_are_as_many_steps_as_fit_into_them(file: Path) -> None:
+    file.write_text(TIMED)
+    study = load_study(str(file))
+
+    def steps(choice: str, **paces: float) -> dict[str, int | None]:
+        stages = study.recipe(StudyRun(choice, 0), paces).stages
+        assert all(stage.epochs is None for stage in stages.values())
+        return {name: stage.steps for name, stage in stages.items()}
+
+    instruct = {"align": 2, "instruct": 3}
+    assert steps("whole", look=0.5) == {"look": 24, **instruct}
+    assert steps("whole", look=0.7) == {"look": 17, **instruct}
+    assert steps("half", look=0.5) == {"look": 12, **instruct}
+    assert steps("whole", look=50.0) == {"look": 1, **instruct}
+    assert steps("none", look=0.5) == instruct
+    assert steps("whole") == {"look": TRIAL, **instruct}
+
+
+def test_only_stages_with_seconds_are_tried(file: Path) -> None:
+    file.write_text(TIMED)
+    study = load_study(str(file))
+    for choice in ("whole", "half"):
+        trial = study.trial(choice)
+        assert trial is not None and {name: stage.steps for name, stage in trial.stages.items()} == {"look": TRIAL}
+    assert study.trial("none") is None
+    file.write_text(TEXT)
+    assert load_study(str(file)).trial("one") is None
+
+
 FAULTS = {
     ("one: {changes: {model.projector: {type: linear}}}", "one: {changes: {model.projectr: {type: linear}}}"): (
         "recipe field model.projectr: expected a known field, found 'projectr'; "
     ),
     ("  two: {about: as it is}\n", ""): "choices: expected dictionary should have at least 2 items",
     ("seeds: [3, 4]", "seeds: [3, 3]"): "seeds that differ",
-    ("align: {steps: 2}", "align: {steps: 2, epochs: 1}"): "either steps or epochs",
+    ("align: {steps: 2}", "align: {steps: 2, epochs: 1}"): "one of steps, epochs and seconds",
+    ("align: {steps: 2}", "align: {seconds: 0}"): "greater than 0",
+    ("align: {steps: 2}", "algn: {steps: 2}"): "field stages.algn",
+    ("two: {about: as it is}", "two: {budget: {align: {}}}"): "one of steps, epochs and seconds",
+    ("size: debug", "size: debug\nbefore: three"): "one of one, two as before, not 'three'",
+    ("size: debug", "size: debug\ngroups: {a: [shapes]}"): "one of the groups a for ranked_by, not None",
+    ("size: debug", "size: debug\ngroups: {a: [shapes]}\nranked_by: b"): "one of the groups a for ranked_by, not 'b'",
+    ("size: debug", "size: debug\nranked_by: b"): "groups for ranked_by, not 'b'",
+    ("size: debug", "size: debug\ngroups: {a: []}\nranked_by: a"): "at least 1 item",
     ("size: debug", "size: debug\nreference: three"): "one of one, two as reference, not 'three'",
     ("size: debug", "sise: debug"): "field sise: expected a known field, found 'sise'; did you mean size?",
     ("size: debug", "size: debug\npeers: {two: {model: 'scripted:oracle'}}"): "names of peers that no choice has, not 'two'",

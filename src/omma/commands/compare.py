@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from queue import Queue
 from statistics import fmean
@@ -29,7 +30,10 @@ from omma.evaluation.report.numbers import p_value, percent, points, points_span
 from omma.recipe import Recipe
 from omma.storage import write_atomically
 from omma.study import Comparison, Outcome, Study, StudyRun, compare, load_study
+from omma.study.comparison import check_groups
+from omma.study.pace import Paces, paces_of, read_paces, write_paces
 from omma.study.page import comparison_page, verdict, write_comparison
+from omma.training.run import read_record
 
 OMMA = (sys.executable, "-c", "from omma.cli import main; main()")
 """The command, in a process of its own: each training begins and ends with a clean one."""
@@ -48,8 +52,8 @@ def run(name: str, out: Path | None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     study = load_study(name)
     out = out or Path("runs") / f"compare-{study.name}"
-    recipes = {one: study.recipe(one) for one in study.runs()}
-    for one, recipe in recipes.items():
+    for one in study.runs():
+        recipe = study.recipe(one)
         if not recipe.model.complete or not recipe.evaluation.benchmarks:
             raise BadInput(
                 f"study {study.name}, {one.choice}",
@@ -57,6 +61,10 @@ def run(name: str, out: Path | None) -> None:
                 found="no such model" if not recipe.model.complete else "no questions",
                 remedy="name another base recipe",
             )
+    items = evaluation_items(study.recipe(study.runs()[0]).evaluation)
+    check_groups(study, {item.world for item in items})
+    paces = _measured(study, out, console)
+    recipes = {one: study.recipe(one, paces.get(one.choice, {})) for one in study.runs()}
     waiting = [one for one in recipes if not (one.directory(out) / "results.json").is_file()]
     console.print(
         f"Study {study.name}: {len(study.choices)} choices with {len(study.seeds)} seeds, {len(waiting)} of "
@@ -65,10 +73,10 @@ def run(name: str, out: Path | None) -> None:
     )
     _run_all({one: recipes[one] for one in waiting}, out, console)
     peers = {name: _asked(name, study, out) for name in study.peers}
-    items = evaluation_items(recipes[study.runs()[0]].evaluation)
     tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
     outcomes = {
-        one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice]) for one in study.runs()
+        one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice], _steps(one.directory(out)))
+        for one in study.runs()
     }
     comparison = compare(study, outcomes, peers)
     pictures = {item.id: item.images for item in items}
@@ -79,6 +87,35 @@ def run(name: str, out: Path | None) -> None:
     page = comparison_page(study, comparison, outcomes, load, shlex.join(["omma", *sys.argv[1:]]))
     write_comparison(comparison, page, out)
     _show(study, comparison, out, console)
+
+
+def _measured(study: Study, out: Path, console: Console) -> Paces:
+    """By choice and stage whose budget is in seconds: how long a step takes, measured where it is not known yet."""
+    paces = read_paces(out)
+    trials = {choice: trial for choice in study.choices if (trial := study.trial(choice)) is not None}
+    for choice, trial in trials.items():
+        if trial.stages.keys() <= paces.get(choice, {}).keys():
+            continue
+        paces[choice] = _paces_of(trial)
+        write_paces(paces, out)
+        stages = study.recipe(StudyRun(choice, study.seeds[0]), paces[choice]).stages
+        told = (f"{stages[name].steps} steps of {name}, {pace:.2f} s each" for name, pace in paces[choice].items())
+        console.print(f"{choice} has time for {' and '.join(told)}.", markup=False)
+    return paces
+
+
+def _paces_of(trial: Recipe) -> dict[str, float]:
+    """`paces_of`, in a process of its own, as the run itself."""
+    try:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            return pool.submit(paces_of, trial).result()
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(STOPPED) from None
+
+
+def _steps(directory: Path) -> dict[str, int]:
+    """Of every stage of a finished run."""
+    return {name: took["steps"] for name, took in read_record(directory).get("stages", {}).items()}
 
 
 def _asked(name: str, study: Study, out: Path) -> Results:
@@ -99,7 +136,7 @@ def _tokens(recipe: Recipe, items: Iterable[Item]) -> float:
     """Image tokens per picture asked about, on average; no weight is loaded."""
     arranger = arranger_of(recipe, skeleton(recipe.model))
     pictures = {image.key: image.size for item in items for image in item.images}
-    return fmean(len(arranger.of(size)[1]) for size in pictures.values())
+    return fmean(len(arranger.of(size)[1]) for size in pictures.values()) if pictures else 0.0
 
 
 def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) -> None:
@@ -177,13 +214,19 @@ def _call(arguments: Sequence[str], log: Path, device: int | None, *, alone: boo
 def _show(study: Study, comparison: Comparison, out: Path, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("choice")
-    for name in ("right %", "95% interval", "tokens a picture", "training"):
+    changed = [f"against {study.before}"] if study.before is not None else []
+    means = [column for mean in study.means() for column in (f"{mean} %", "95% interval", *changed)]
+    for name in (*means, "tokens a picture", "training"):
         table.add_column(name, justify="right")
     for choice in sorted(comparison.choices, key=lambda choice: -choice.accuracy.value):
+        scores = []
+        for mean in study.means():
+            scores += [percent(choice.mean(mean).value), span(choice.mean(mean))]
+            if changed:
+                scores.append(points(choice.changes[mean].value) if mean in choice.changes else "–")
         table.add_row(
             choice.name,
-            percent(choice.accuracy.value),
-            span(choice.accuracy),
+            *scores,
             "–" if choice.tokens is None else f"{choice.tokens:,.0f}",
             "–" if choice.training_seconds is None else seconds(choice.training_seconds),
         )

@@ -10,8 +10,8 @@ Shapes: S seeds, I items, C clusters (pictures) of a group, R resamples.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 import numpy as np
@@ -39,21 +39,39 @@ class Outcome:
 
     Attributes:
         tokens: image tokens per picture asked about, on average.
+        steps: of every stage.
     """
 
     results: Results
     tokens: float
+    steps: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def training_seconds(self) -> float:
         return sum(phase.seconds for phase in self.results.timing.phases if phase.name != "evaluation")
 
 
+class StageCost(Record):
+    """What one stage of training took."""
+
+    steps: int = Field(description="Optimizer steps.")
+    seconds: float = Field(description="Wall-clock time, mean over seeds.")
+
+
 class ChoiceScores(Record):
     """One choice over all its seeds, or one peer."""
 
     name: str = Field(description="Name of the choice or the peer.")
-    accuracy: Estimate = Field(description="Mean accuracy over worlds and splits, every one counting the same.")
+    accuracy: Estimate = Field(
+        description="Mean accuracy over worlds and splits, every one counting the same; of the group that the study ranks by."
+    )
+    groups: dict[str, Estimate] = Field(
+        default_factory=dict, description="By group of worlds: mean accuracy over these worlds and their splits."
+    )
+    changes: dict[str, Estimate] = Field(
+        default_factory=dict,
+        description='By group of worlds ("all" without groups): accuracy minus that of the choice that is as before.',
+    )
     cells: dict[str, Estimate] = Field(description='By "world, split": accuracy there.')
     kinds: dict[str, Estimate] = Field(description='By "world, kind of question": accuracy there, over all splits.')
     figures: dict[str, SeedsFigure] = Field(
@@ -62,7 +80,12 @@ class ChoiceScores(Record):
     by_seed: dict[int, float] = Field(description="By seed: accuracy, as above; empty for a peer.")
     tokens: float | None = Field(description="Image tokens per picture asked about, on average; null for a peer.")
     training_seconds: float | None = Field(description="Wall-clock time of training, mean over seeds; null for a peer.")
+    stages: dict[str, StageCost] = Field(default_factory=dict, description="By stage: what it took; empty for a peer.")
     parameters: dict[str, int] = Field(description="By part: how many parameters it has.")
+
+    def mean(self, name: str) -> Estimate:
+        """Of a group, or "all"."""
+        return self.groups.get(name, self.accuracy)
 
 
 class Pair(Record):
@@ -85,7 +108,8 @@ class Comparison(Record):
     pairs: tuple[Pair, ...] = Field(description="In the order of the study.")
     seeds: tuple[int, ...] = Field(description="That every choice was trained with.")
     questions: int = Field(description="Asked of every model.")
-    pictures: int = Field(description="That they are about.")
+    pictures: int = Field(description="That they are about; several in one prompt count once.")
+    texts: int = Field(default=0, description="That they are about where no picture is shown.")
 
 
 def compare(
@@ -97,7 +121,7 @@ def compare(
         peers: the results of every peer of the study.
 
     Raises:
-        BadInput: if the models were not asked the same questions.
+        BadInput: if the models were not asked the same questions, or nothing about a world of a group.
     """
     # By name, the answers of every seed; a peer's are the same whatever the seed.
     replied = {
@@ -112,6 +136,7 @@ def compare(
                 found="others",
                 remedy="leave the evaluation to the base recipe or to `common`, and run in a new directory",
             )
+    check_groups(study, {item.world for item in items})
     asked = _Asked(items, len(study.seeds))
     rights = {
         name: np.array([[item.sighted.worth for item in of_seed] for of_seed in of_seeds], float)
@@ -119,17 +144,31 @@ def compare(
     }
     pairs = []
     for first, second in study.pairs():
-        difference, p = asked.difference(rights[first], rights[second])
+        difference, p = asked.difference(rights[first], rights[second], study.ranking)
         pairs.append(Pair(first=first, second=second, difference=difference, p=p))
     corrected = zip(pairs, holm([pair.p for pair in pairs]), strict=True)
-    scores = {name: _scores(name, rights[name], asked, replied[name]) for name in study.names()}
+    scores = {name: _scores(study, name, rights, asked, replied[name]) for name in study.names()}
+    shown = {item.cluster for item in items if item.pictures}
     return Comparison(
         choices=tuple(one.model_copy(update=_costs(study, name, asked, rights, outcomes)) for name, one in scores.items()),
         pairs=tuple(pair.model_copy(update={"p": p}) for pair, p in corrected),
         seeds=tuple(study.seeds),
         questions=len(items),
-        pictures=sum(len(group.names) for group in asked.groups.values()),
+        pictures=len(shown),
+        texts=len({item.cluster for item in items} - shown),
     )
+
+
+def check_groups(study: Study, worlds: Collection[str]) -> None:
+    """See that something is asked about every world of a study's groups. Raises BadInput if not."""
+    for name, group in study.groups.items():
+        if missing := [world for world in group if world not in worlds]:
+            raise BadInput(
+                f"study {study.name}, groups.{name}",
+                expected=f"worlds that are asked about ({', '.join(sorted(worlds))})",
+                found=missing[0],
+                remedy="name those that evaluation.benchmarks has",
+            )
 
 
 def _in_order(results: Results) -> list[ItemResult]:
@@ -137,9 +176,12 @@ def _in_order(results: Results) -> list[ItemResult]:
 
 
 def _scores(
-    name: str, rights: np.ndarray, asked: _Asked, replied: Sequence[Sequence[ItemResult]]
+    study: Study, name: str, all_rights: Mapping[str, np.ndarray], asked: _Asked, replied: Sequence[Sequence[ItemResult]]
 ) -> ChoiceScores:
     """All that comes of replies; what they cost is filled in where it is known."""
+    rights = all_rights[name]
+    changed = rights - all_rights[study.before] if study.before is not None else None
+    means: Mapping[str, Sequence[str] | None] = study.groups or {"all": None}
     figures = {
         f"{', '.join(key)}: {figure}": found
         for key, group in asked.groups.items()
@@ -149,7 +191,11 @@ def _scores(
     }
     return ChoiceScores(
         name=name,
-        accuracy=asked.average(rights),
+        accuracy=asked.average(rights, study.ranking),
+        groups={group: asked.average(rights, worlds) for group, worlds in study.groups.items()},
+        changes={}
+        if changed is None or name == study.before
+        else {group: asked.average(changed, worlds, (-1.0, 1.0)) for group, worlds in means.items()},
         cells={", ".join(group): asked.within(rights, group) for group in asked.groups},
         kinds={", ".join(kind): asked.of_kind(rights, *kind) for kind in asked.kinds()},
         figures=figures,
@@ -167,8 +213,13 @@ def _costs(
     if name in study.peers:
         return {}
     runs = [outcomes[StudyRun(name, seed)] for seed in study.seeds]
+    took = [{phase.name: phase.seconds for phase in run.results.timing.phases} for run in runs]
     return {
-        "by_seed": {seed: asked.mean(rights[name][[place]]) for place, seed in enumerate(study.seeds)},
+        "by_seed": {seed: asked.mean(rights[name][[place]], study.ranking) for place, seed in enumerate(study.seeds)},
+        "stages": {
+            stage: StageCost(steps=steps, seconds=float(np.mean([one[stage] for one in took])))
+            for stage, steps in runs[0].steps.items()
+        },
         "tokens": float(np.mean([run.tokens for run in runs])),
         "training_seconds": float(np.mean([run.training_seconds for run in runs])),
         "parameters": runs[0].results.run.parameters,
@@ -220,14 +271,21 @@ class _Asked:
         """World and kind of all questions."""
         return sorted({(item.world, item.kind) for item in self.items})
 
-    def mean(self, values: np.ndarray) -> float:
-        """Mean over groups of the mean over items and seeds, of values [S, I]."""
-        return float(np.mean([values[:, group.places].mean() for group in self.groups.values()]))
+    def of(self, worlds: Collection[str] | None) -> list[_Group]:
+        """The groups of these worlds; all if none are named."""
+        return [group for (world, _), group in self.groups.items() if worlds is None or world in worlds]
 
-    def average(self, values: np.ndarray, bounds: tuple[float, float] = (0.0, 1.0)) -> Estimate:
+    def mean(self, values: np.ndarray, worlds: Collection[str] | None) -> float:
+        """Mean over these worlds and their splits of the mean over items and seeds, of values [S, I]."""
+        return float(np.mean([values[:, group.places].mean() for group in self.of(worlds)]))
+
+    def average(
+        self, values: np.ndarray, worlds: Collection[str] | None, bounds: tuple[float, float] = (0.0, 1.0)
+    ) -> Estimate:
         """`mean` with its interval."""
-        scored = [self._scored(values, group.places, group.clusters) for group in self.groups.values()]
-        return estimate_of(self.mean(values), self._average_draws(values), joint_floor(scored, bounds), bounds)
+        scored = [self._scored(values, group.places, group.clusters) for group in self.of(worlds)]
+        draws = self._average_draws(values, worlds)
+        return estimate_of(self.mean(values, worlds), draws, joint_floor(scored, bounds), bounds)
 
     def within(self, values: np.ndarray, name: Group) -> Estimate:
         """The mean over items and seeds of one group, with its interval."""
@@ -247,18 +305,20 @@ class _Asked:
         # A resample may have none of a rare kind.
         return estimate_of(scored.mean, draws[np.isfinite(draws)], scored.floor((0, 1)), (0, 1))
 
-    def difference(self, first: np.ndarray, second: np.ndarray) -> tuple[Estimate, float]:
+    def difference(
+        self, first: np.ndarray, second: np.ndarray, worlds: Collection[str] | None
+    ) -> tuple[Estimate, float]:
         """The difference of a pair and its p-value, not corrected yet, from rights [S, I] of both."""
         values = first - second
-        estimate = self.average(values, bounds=(-1.0, 1.0))
-        draws = self._average_draws(values)
+        estimate = self.average(values, worlds, (-1.0, 1.0))
+        draws = self._average_draws(values, worlds)
         fewer = min((draws <= 0).sum(), (draws >= 0).sum())
         p = min(1.0, 2 * (fewer + 1) / (RESAMPLES + 1))
         # What the interval does not exclude, the p-value must not.
         return estimate, p if estimate.low > 0 or estimate.high < 0 else max(p, ALPHA)
 
-    def _average_draws(self, values: np.ndarray) -> np.ndarray:
-        return np.mean([self._draws(values, [group], self.everything) for group in self.groups.values()], axis=0)
+    def _average_draws(self, values: np.ndarray, worlds: Collection[str] | None) -> np.ndarray:
+        return np.mean([self._draws(values, [group], self.everything) for group in self.of(worlds)], axis=0)
 
     def _draws(self, values: np.ndarray, groups: Sequence[_Group], chosen: np.ndarray) -> np.ndarray:
         """The mean of values [S, I] over the chosen items of these groups, in every resample [R]."""

@@ -20,7 +20,7 @@ from omma.evaluation.trust.pairs import ALPHA
 from omma.show.drawing import data_uri
 from omma.storage import write_atomically
 from omma.study.comparison import Comparison, Outcome, Pair
-from omma.study.study import Study, StudyRun
+from omma.study.study import Budget, Study, StudyRun
 
 EXAMPLES = 18
 """Questions that are shown where the choices disagree."""
@@ -69,7 +69,9 @@ def comparison_page(
         comparison=comparison,
         ranked=ranked,
         numbers={choice.name: number for number, choice in enumerate(ranked, start=1)},
+        means=study.means(),
         cells=list(ranked[0].cells),
+        stages=list(dict.fromkeys(stage for choice in trained for stage in choice.stages)),
         kinds=list(ranked[0].kinds),
         figures=list(ranked[0].figures),
         verdict=verdict(study, comparison),
@@ -79,11 +81,11 @@ def comparison_page(
         ],
         examples=examples(study, outcomes, load),
         alpha=ALPHA,
-        changes={name: _as_yaml(choice.changes) for name, choice in study.choices.items()},
+        changes={
+            name: _as_yaml({**choice.changes, **_budgets(choice.budget)}) for name, choice in study.choices.items()
+        },
         peers={name: _as_yaml({"model": peer.model, **peer.settings}) for name, peer in study.peers.items()},
-        common=_as_yaml(
-            {**study.common, **{f"stages.{s}": b.model_dump(exclude_none=True) for s, b in study.budget.items()}}
-        ),
+        common=_as_yaml({**study.common, **_budgets(study.budget)}),
         environment=first.environment,
         command=command,
         version=__version__,
@@ -121,6 +123,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def _as_yaml(changes: Mapping[str, object]) -> str:
     return yaml.safe_dump(dict(changes), sort_keys=False, allow_unicode=True, width=90).strip() if changes else ""
+
+
+def _budgets(budgets: Mapping[str, Budget]) -> dict[str, object]:
+    return {f"budget.{stage}": budget.model_dump(exclude_none=True) for stage, budget in budgets.items()}
 
 
 def examples(

@@ -2,15 +2,20 @@
 
 A study file names one base recipe, what all choices have in common, how long each stage may train, and the choices: what
 each of them changes. Every choice is trained with every seed, so that differences can be told from luck.
+
+How long a stage trains may be said in seconds. What fits into them is measured (`omma.study.pace`), once for each choice: all
+seeds take the same steps, and a run is the same whenever it is gone on with.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -23,17 +28,34 @@ FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names of studies and choices are names of folders."""
 
 
+TRIAL = 40
+"""Steps of a stage whose budget is in seconds, as long as nobody has measured how many fit into them."""
+
+
 class Budget(Settings):
-    """How long one stage trains: the same for every choice."""
+    """How long one stage trains."""
 
     steps: int | None = Field(default=None, gt=0)
     epochs: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0)
+    """Of training: as many steps as fit into them at the pace of a short training before the first run."""
 
     @model_validator(mode="after")
     def _one(self) -> Budget:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("either steps or epochs")
+        if [self.steps, self.epochs, self.seconds].count(None) != 2:
+            raise ValueError("one of steps, epochs and seconds")
         return self
+
+    def overrides(self, stage: str, pace: float | None) -> list[str]:
+        """Of a recipe: both fields that say how long a stage trains, since the base may count the other way.
+
+        Args:
+            pace: seconds of a step, where that is known.
+        """
+        steps = self.steps
+        if self.seconds is not None:
+            steps = TRIAL if pace is None else max(1, int(self.seconds / pace))
+        return [f"stages.{stage}.steps={_yaml(steps)}", f"stages.{stage}.epochs={_yaml(self.epochs)}"]
 
 
 class Choice(Settings):
@@ -42,6 +64,8 @@ class Choice(Settings):
     about: str = ""
     """One line beside its name."""
     changes: dict[str, Any] = {}
+    budget: dict[str, Budget] = {}
+    """By stage, where it is not the study's: of several encoders that share the time, say."""
 
 
 class Peer(Settings):
@@ -81,7 +105,13 @@ class Study(Settings):
     common: dict[str, Any] = {}
     """Fields of the base recipe that all choices change."""
     budget: dict[str, Budget] = {}
-    """By stage; stages that are not named train as long as the base recipe says."""
+    """By stage, the same for every choice; stages that are not named train as long as the base recipe says."""
+    groups: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
+    """Worlds whose mean has a column of its own, by the name of the column."""
+    ranked_by: str | None = None
+    """The group whose mean is the score of a choice; the mean of all worlds if there are no groups."""
+    before: str | None = None
+    """The choice whose model is as it was: what all others gain and lose against it has columns, too."""
     seeds: list[int] = Field(default=[0, 1, 2], min_length=1)
     choices: dict[str, Choice] = Field(min_length=2)
     peers: dict[str, Peer] = {}
@@ -98,13 +128,26 @@ class Study(Settings):
         for name in self.names():
             if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
                 raise ValueError(f"choices and peers named by letters, digits and -._, not {name!r}")
-        if self.reference is not None and self.reference not in self.choices:
-            raise ValueError(f"one of {', '.join(self.choices)} as reference, not {self.reference!r}")
+        for field in ("reference", "before"):
+            if (named := getattr(self, field)) is not None and named not in self.choices:
+                raise ValueError(f"one of {', '.join(self.choices)} as {field}, not {named!r}")
+        if self.ranked_by not in (self.groups or (None,)):
+            named = f"one of the groups {', '.join(self.groups)}" if self.groups else "groups"
+            raise ValueError(f"{named} for ranked_by, not {self.ranked_by!r}")
         return self
 
     def names(self) -> list[str]:
         """Of all that are compared."""
         return [*self.choices, *self.peers]
+
+    @property
+    def ranking(self) -> list[str] | None:
+        """The worlds whose mean is the score of a choice; None for all."""
+        return None if self.ranked_by is None else self.groups[self.ranked_by]
+
+    def means(self) -> list[str]:
+        """Names of the means that have columns, first the one that ranks; "all" if there are no groups."""
+        return sorted(self.groups, key=lambda group: group != self.ranked_by) or ["all"]
 
     def about(self, name: str) -> str:
         """The line beside the name of a choice or a peer."""
@@ -121,18 +164,36 @@ class Study(Settings):
             return [(name, self.reference) for name in names if name != self.reference]
         return [(first, second) for place, first in enumerate(names) for second in names[place + 1 :]]
 
-    def recipe(self, run: StudyRun) -> Recipe:
+    def budgets(self, choice: str) -> dict[str, Budget]:
+        """By stage, of one choice."""
+        return self.budget | self.choices[choice].budget
+
+    def recipe(self, run: StudyRun, paces: Mapping[str, float] = MappingProxyType({})) -> Recipe:
         """The recipe of one training, named after its choice.
+
+        Args:
+            paces: by stage whose budget is in seconds: how long a step takes. Without, it has `TRIAL` steps.
 
         Raises:
             BadInput: if the base, or what is changed in it, is at fault.
         """
-        overrides = [*_overrides(self.common), *_overrides(self.choices[run.choice].changes)]
+        choice = self.choices[run.choice]
+        overrides = _overrides(self.common)
+        # Before the choice's changes: a stage that it leaves out has no budget.
         for stage, budget in self.budget.items():
-            # Both, since the base may count the other way.
-            overrides += [f"stages.{stage}.{unit}={_yaml(value)}" for unit, value in budget.model_dump().items()]
+            overrides += budget.overrides(stage, paces.get(stage))
+        overrides += _overrides(choice.changes)
+        for stage, budget in choice.budget.items():
+            overrides += budget.overrides(stage, paces.get(stage))
         overrides += [f"seed={run.seed}", f"name={self.name}-{run.choice}"]
         return load_recipe(self.base, self.size, overrides)
+
+    def trial(self, choice: str) -> Recipe | None:
+        """A short training of the stages of a choice whose budget is in seconds; None if there is none."""
+        recipe, budgets = self.recipe(StudyRun(choice, self.seeds[0])), self.budgets(choice)
+        timed = {name for name, budget in budgets.items() if budget.seconds is not None}
+        stages = {name: stage for name, stage in recipe.stages.items() if name in timed}
+        return recipe.model_copy(update={"stages": stages}) if stages else None
 
 
 def _overrides(changes: dict[str, Any]) -> list[str]:
