@@ -221,3 +221,35 @@ def test_the_plans_a_second_that_the_docs_show_are_those_that_were_measured() ->
     for name, value in measured["median"].items():
         assert f"| {name} | {value:,.0f} |" in shown, name
     assert min(value for name, value in measured["median"].items() if "transformers" not in name) >= 20_000
+
+
+def test_the_memory_of_a_prefill_that_the_docs_show_is_the_one_that_was_measured() -> None:
+    """And it is a line, whatever the docs say."""
+    measured = json.loads((ROOT / "benchmarks" / "results" / "prefill_memory.json").read_text())
+    shown = (ROOT / "docs" / "show.md").read_text()
+    *fused, eager = measured["series"]
+    series = {(one["strategy"], one["precision"], one["allocator"]): one for one in fused}
+    kept = 0.0
+    for (strategy, precision, allocator), one in series.items():
+        needed = series[strategy, precision, "needed"]
+        if allocator == "resident":
+            kept = max(kept, *(max(a["peaks"]) / max(b["peaks"]) for a, b in zip(one["points"], needed["points"], strict=True)))
+            continue
+        fit, last = one["fit"], one["points"][-1]
+        low, middle, high = (f"{100 * share:.1f}" for share in fit["square_share"])
+        peak, cache = max(last["peaks"]) / 2**20, last["predicted_cache"] / 2**20
+        figures = [
+            f"{strategy}, {precision}", f"{fit['start_mib']:.1f}", f"{fit['mib_a_view']:.2f}", f"{fit['r2']:.5f}",
+            f"{fit['largest_residual_mib']:.1f}", f"{middle} ({low} to {high})", f"{cache:.2f} of {peak:.1f}",
+        ]  # fmt: skip
+        assert f"| {' | '.join(figures)} |" in shown
+        assert all(point["cache"] == point["predicted_cache"] for point in one["points"])
+        assert fit["r2"] > 0.998 and abs(fit["square_share"][1]) < 0.05
+    assert f"up to {kept:.1f} times as much" in shown
+    assert eager["attention"] == "eager" and eager["fit"]["square_share"][1] > 0.5, "a square would be found"
+    last, share = eager["points"][-1], eager["fit"]["square_share"][1]
+    assert f"{100 * share:.0f} % of the {max(last['peaks']) / 2**20:,.0f} MiB at {last['views']} views" in shown
+    assert measured["settings"]["seeds"] == [0, 1, 2] and "Seeds 0, 1 and 2" in shown
+    drawn = (ROOT / "docs" / "prefill_memory.svg").read_text()
+    assert all(f"{precision}, {one['fit']['mib_a_view']:.1f} MiB a view" in drawn
+               for (_, precision, allocator), one in series.items() if allocator == "needed")  # fmt: skip

@@ -59,6 +59,29 @@ def test_the_size_of_batches_does_not_matter(answerer: ModelAnswerer, questions:
     assert small.answer(questions) == answerer.answer(questions)
 
 
+def test_long_prompts_of_several_lengths_are_not_padded_together(
+    answerer: ModelAnswerer, questions: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no mask is larger than allowed, and replies are the same."""
+    expected = [output.text for output in answerer.answer(questions)]
+    lengths = sorted(len(answerer._prompt(question.turns).ids) for question in questions)
+    assert len(set(lengths)) > 4 and len(set(lengths)) < len(lengths), "some of one length, some not"
+    masks: list[torch.Tensor] = []
+
+    def note(model: torch.nn.Module, args: Any, inputs: Any) -> None:
+        if inputs["input_ids"].shape[1] > 1:
+            masks.append(inputs.get("attention_mask", torch.ones_like(inputs["input_ids"])))
+
+    monkeypatch.setattr(answering.SharedPrefix, "of", lambda *a: None)
+    allowed = 3 * lengths[len(lengths) // 2] ** 2
+    monkeypatch.setattr(answering, "MASK_NUMBERS", allowed)
+    with answerer.model.register_forward_pre_hook(note, with_kwargs=True):
+        assert [output.text for output in answerer.answer(questions)] == expected
+    padded = [mask for mask in masks if not mask.all()]
+    assert padded and all(len(mask) * mask.shape[1] ** 2 <= allowed for mask in padded)
+    assert max(len(mask) for mask in masks if mask.all()) > 1, "those of one length stay together"
+
+
 def test_how_likely_the_reply_was(answerer: ModelAnswerer, questions: list[Sample]) -> None:
     """As `transformers` computes it, for each question alone, though they were asked together."""
     for question, output in zip(questions, answerer.answer(questions), strict=True):

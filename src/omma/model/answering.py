@@ -30,6 +30,10 @@ from omma.model.templates import template_named
 VECTOR_BYTES = 512 * 2**20
 """Encoder features that are kept in memory at most; the pictures that were shown longest ago go first."""
 
+MASK_NUMBERS = 2**24
+"""Of a batch's attention mask at most. Prompts of several lengths need one, the square of the longest for each of them, and
+nothing that it leaves out is spared; those of one length need none."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Prompt:
@@ -145,7 +149,12 @@ class ModelAnswerer:
         return _Prompt(ids, images)
 
     def _generate(self, prompts: Sequence[_Prompt]) -> list[Output]:
-        inputs = self._shared_inputs(prompts) or self._inputs(prompts)
+        inputs = self._shared_inputs(prompts)
+        if inputs is None:
+            together = _without_large_masks(prompts)
+            if len(together) > 1:
+                return [output for group in together for output in self._generate(group)]
+            inputs = self._inputs(prompts)
         chances = GreedyChances()
         replies = self._run(inputs, logits_processor=LogitsProcessorList([chances]))[:, inputs["input_ids"].shape[1] :]
         texts = self.processor.tokenizer.batch_decode(replies, skip_special_tokens=True)
@@ -250,6 +259,18 @@ class ModelAnswerer:
         if stop in tokenizer.all_special_tokens and stop in vocabulary:
             return "", sorted(ids | {vocabulary[stop]})
         return stop, sorted(ids)
+
+
+def _without_large_masks(prompts: Sequence[_Prompt]) -> list[list[_Prompt]]:
+    """Prompts, of which none is longer than the one before, in batches whose masks are not too large."""
+    groups: list[list[_Prompt]] = []
+    for prompt in prompts:
+        longest = len(groups[-1][0].ids) if groups else 0
+        if groups and (len(prompt.ids) == longest or (len(groups[-1]) + 1) * longest**2 <= MASK_NUMBERS):
+            groups[-1].append(prompt)
+        else:
+            groups.append([prompt])
+    return groups
 
 
 class _Cancelled(StoppingCriteria):

@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from transformers import AttentionInterface, PreTrainedModel
 
-from omma.parts.attention import AttentionPlan
 from omma.model.product_attention import is_faster, products, refuse_other_scores
+from omma.parts.attention import AttentionPlan
 
 NAME = "omma_documents"
 LIKE = 0.9
