@@ -290,7 +290,11 @@ def test_an_average_is_the_same_function() -> None:
 
 def test_encoders_that_cannot_read_small_crops() -> None:
     model = encoder_alone()
-    model.encoder.any_size = {}  # a model that does not know how to interpolate
+
+    def complain(size: tuple[int, int]) -> None:
+        raise ValueError(f"Input image size ({size[0]}*{size[1]}) doesn't match model (32*32).")
+
+    model.encoder.shapes_of = complain  # a model that does not know how to interpolate
     sentence = (
         "model.encoder: expected an encoder that reads small crops, 16 x 16 pixels, too, found vit, which does not (Input image "
         "size (16*16) doesn't match model (32*32)); use one that interpolates its positions (ViT, CLIP, SigLIP, DINOv2), or set "

@@ -174,7 +174,8 @@ class TransformersEncoder(Encoder):
         self._reads_others = True
 
     def extent(self, size: Size, tap: int) -> tuple[int, int, int]:
-        rows, columns, width = self.shapes_of(size)[tap]
+        # Taps count the hidden states, behind which the final output stands.
+        rows, columns, width = self.shapes_of(size)[:-1][tap]
         # Leading features are no places.
         return (*self.patches(size), width) if rows == 1 else (rows, columns, width)
 
