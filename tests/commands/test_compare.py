@@ -110,7 +110,7 @@ def test_seconds_become_steps_that_are_measured_once(command, study: Path, tmp_p
 
 
 def test_a_pace_is_measured_in_a_process_of_its_own() -> None:
-    paces = compare_command._paces_of(toy_recipe())
+    paces = compare_command._paces_of(toy_recipe(workers=1))
     assert set(paces) == {"align", "instruct"} and all(0 < pace < 60 for pace in paces.values())
     with pytest.raises(BadInput, match="matches none of"):
         compare_command._paces_of(toy_recipe(stages={"align": {**ALIGN, "learn": [{"pattern": "no.*", "rate": 1}]}}))

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from multiprocessing import get_context, get_start_method, set_start_method
 from pathlib import Path
 from queue import Queue
 from statistics import fmean
@@ -96,6 +96,7 @@ def _measured(study: Study, out: Path, console: Console) -> Paces:
     for choice, trial in trials.items():
         if trial.stages.keys() <= paces.get(choice, {}).keys():
             continue
+        console.print(f"{choice}: measuring how long a step takes.", markup=False)
         paces[choice] = _paces_of(trial)
         write_paces(paces, out)
         stages = study.recipe(StudyRun(choice, study.seeds[0]), paces[choice]).stages
@@ -107,10 +108,15 @@ def _measured(study: Study, out: Path, console: Console) -> Paces:
 def _paces_of(trial: Recipe) -> dict[str, float]:
     """`paces_of`, in a process of its own, as the run itself."""
     try:
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(1, get_context("spawn"), _start_workers_by, (get_start_method(),)) as pool:
             return pool.submit(paces_of, trial).result()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(STOPPED) from None
+
+
+def _start_workers_by(method: str) -> None:
+    """A process that was spawned would spawn the workers that prepare its data, too; they are to be made as those of a run."""
+    set_start_method(method, force=True)
 
 
 def _steps(directory: Path) -> dict[str, int]:
