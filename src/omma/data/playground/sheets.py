@@ -24,8 +24,9 @@ CHART_KINDS = frozenset({"value", "lookup", "order", "extreme", "compare", "is_m
 OF_BOTH = frozenset({"name", "color", "number"})
 """What charts have, too: a question about it has to say that the page is meant."""
 
-SMALLEST_GAP, LARGEST_GAP = 2, 8
-"""Pixels between both."""
+SMALLEST_GAP, LARGEST_GAP = 8, 40
+BORDER = 6
+"""Pixels between both, and around them."""
 
 PAPERS = ((244, 243, 239), (232, 236, 241), (214, 209, 198), (196, 203, 196), (92, 96, 104), (60, 58, 66))
 
@@ -99,7 +100,8 @@ def _arranged(rng: random.Random, sizes: list[tuple[int, int]]) -> tuple[tuple[i
     y = rng.randint(0, height - first_height) if how == "beside" else 0
     second_x = right or rng.randint(0, width - second_width)
     second_y = below or rng.randint(0, height - second_height)
-    return (width, height), ((x, y), (second_x, second_y))
+    corners = (x + BORDER, y + BORDER), (second_x + BORDER, second_y + BORDER)
+    return (width + 2 * BORDER, height + 2 * BORDER), corners
 
 
 def _moved(boxes: Iterable[Box], corner: tuple[int, int]) -> Iterable[Box]:
