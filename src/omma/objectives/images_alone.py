@@ -13,12 +13,15 @@ from pydantic import Field
 from omma.data.sample import ImageSource, Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
+from omma.model.pixels import views_uint8
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import Objective, Step
-from omma.objectives.crops import chance_of
+from omma.objectives.crops import Scale, chance_of, plan_of_crops, random_region
 from omma.objectives.one_encoder import not_one_encoder, one_encoder
 from omma.parts.base import PartConfig
+from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.transformers_vision import TransformersEncoder
+from omma.parts.resolution.base import Resolution
 
 Example = dict[str, np.ndarray]
 """Arrays of one picture by name; a micro-batch stacks them."""
@@ -45,6 +48,24 @@ class ImagesAloneCollator:
         parts = [examples[start : start + self.micro_samples] for start in range(0, len(examples), self.micro_samples)]
         batches = [{name: np.stack([example[name] for example in part]) for name in part[0]} for part in parts]
         return Step(batches, samples=len(prepared), images=len(examples))
+
+
+@dataclass
+class OneViewCollator(ImagesAloneCollator):
+    """One view of every picture: a random crop or that of the resolution strategy, at times mirrored."""
+
+    resolution: Resolution
+    normalizations: Sequence[Normalization]
+    side: int
+    crop: Scale | None
+    flip: float
+
+    def example(self, image: ImageSource, chance: np.random.Generator) -> Example:
+        plan = self.resolution.plan(*image.size)
+        if self.crop is not None:
+            plan = plan_of_crops(image.size, [random_region(image.size, self.crop, chance)], [self.side])
+        (view,) = views_uint8(image, plan, self.normalizations)
+        return {"views": view[:, ::-1] if chance.random() < self.flip else view}
 
 
 class ImagesAloneObjective(Objective):

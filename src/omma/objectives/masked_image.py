@@ -9,7 +9,7 @@ Shapes: N pictures, T patches, K of them visible.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,39 +19,26 @@ from torch import Tensor
 from omma.data.sample import ImageSource
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import normalize
 from omma.objectives.base import OBJECTIVES, MicroBatch
-from omma.objectives.crops import Scale, plan_of_crops, random_region
-from omma.objectives.images_alone import Example, ImagesAloneCollator, ImagesAloneObjective
+from omma.objectives.crops import Scale
+from omma.objectives.images_alone import Example, ImagesAloneObjective, OneViewCollator
 from omma.objectives.pixel_decoder import PixelDecoder
-from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.patches import patches_of
 from omma.parts.encoders.visible_patches import check_visible_patches, read_visible
-from omma.parts.resolution.base import Resolution
 
 EPSILON = 1e-6
 """Added to the variance of a patch's pixels."""
 
 
 @dataclass
-class MaskedImageCollator(ImagesAloneCollator):
+class MaskedImageCollator(OneViewCollator):
     """Views, and for each of them the noise [T] that decides which patches are left out: the smallest stay."""
 
-    resolution: Resolution
-    normalizations: Sequence[Normalization]
     patches: int
-    side: int
-    crop: Scale | None
-    flip: float
 
     def example(self, image: ImageSource, chance: np.random.Generator) -> Example:
-        plan = self.resolution.plan(*image.size)
-        if self.crop is not None:
-            plan = plan_of_crops(image.size, [random_region(image.size, self.crop, chance)], [self.side])
-        (view,) = views_uint8(image, plan, self.normalizations)
-        if chance.random() < self.flip:
-            view = view[:, ::-1]
-        return {"views": view, "noise": chance.random(self.patches, dtype=np.float32)}
+        return super().example(image, chance) | {"noise": chance.random(self.patches, dtype=np.float32)}
 
 
 @OBJECTIVES.register("masked-image")

@@ -11,46 +11,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from omma.data.sample import ImageSource
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import normalize
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
-from omma.objectives.crops import Scale, plan_of_crops, random_region
-from omma.objectives.images_alone import Example, ImagesAloneCollator
+from omma.objectives.crops import Scale
+from omma.objectives.images_alone import OneViewCollator
 from omma.objectives.picture_text import refuse_other_views
 from omma.objectives.pixel_decoder import NORM_EPSILON, Block
 from omma.parts.base import PartConfig, part_field
-from omma.parts.encoders.base import ENCODERS, Encoder, Normalization
-from omma.parts.resolution.base import Resolution
+from omma.parts.encoders.base import ENCODERS, Encoder
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS
 from omma.parts.tokenizers.vq_kd import VqKd
-
-
-@dataclass
-class VqKdCollator(ImagesAloneCollator):
-    resolution: Resolution
-    normalization: Normalization
-    side: int
-    crop: Scale | None
-    flip: float
-
-    def example(self, image: ImageSource, chance: np.random.Generator) -> Example:
-        plan = self.resolution.plan(*image.size)
-        if self.crop is not None:
-            plan = plan_of_crops(image.size, [random_region(image.size, self.crop, chance)], [self.side])
-        (view,) = views_uint8(image, plan, (self.normalization,))
-        return {"views": view[:, ::-1] if chance.random() < self.flip else view}
 
 
 class FeatureDecoder(nn.Module):
@@ -152,13 +132,13 @@ class VqKdObjective(Objective):
         towers: list[Any] = [self.teacher, self.visual_tokenizer.encoder]
         return attending_fastest(*(tower.model for tower in towers if hasattr(tower, "model")))
 
-    def collator(self) -> VqKdCollator:
+    def collator(self) -> OneViewCollator:
         config, resolution = self.config, self.model.resolution
         assert resolution is not None
-        return VqKdCollator(
+        return OneViewCollator(
             config.micro_samples,
             resolution=resolution,
-            normalization=self.visual_tokenizer.normalization,
+            normalizations=(self.visual_tokenizer.normalization,),
             side=self.side,
             crop=config.crop,
             flip=config.flip,
