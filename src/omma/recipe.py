@@ -181,10 +181,9 @@ class StageRecipe(Settings):
             raise ValueError("either steps or epochs")
         if self.template is not None and self.template not in TEMPLATES:
             raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
-        begins = [entry.weight if entry.begins is None else entry.begins for entry in self.data]
         if self.steps is None and any(entry.begins is not None for entry in self.data):
             raise ValueError("steps and not epochs where weights of data move")
-        if not any(begins):
+        if not any(entry.weight if entry.begins is None else entry.begins for entry in self.data):
             raise ValueError("data with a weight above 0 when the stage begins")
         return self
 

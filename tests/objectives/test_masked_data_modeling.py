@@ -70,7 +70,7 @@ def test_another_position_is_another_mask_and_the_same_is_the_same(model: Compos
 
 
 def test_one_mean_over_words_and_patches(model: Composition) -> None:
-    """As every sample by itself gives it, whose hidden states come from `transformers`' side of the model."""
+    """Packed, it is what every sample gives by itself, written out."""
     objective = built(model, row_tokens=4096)
     collator = objective.collator()
     prepared = [collator.prepare(sample, number) for number, sample in enumerate(mixed())]
