@@ -147,6 +147,38 @@ def test_a_group_of_a_world_that_nobody_is_asked_about(outcomes) -> None:
         compare(study, outcomes(study, lambda item, run: True))
 
 
+def test_a_group_of_some_kinds_of_questions(outcomes) -> None:
+    """Of each world and split the mean over the questions of these kinds, however many there are of the others."""
+    study = toy_study("counts", "does-not", groups={"counting": {"toys": ["count"]}, "all": ["toys", "pairs"]}, ranked_by="counting")
+    comparison = compare(study, outcomes(study, lambda item, run: (item.kind == "count") == (run.choice == "counts")))
+    counts, does_not = comparison.choices
+    assert (counts.accuracy.value, does_not.accuracy.value) == (1.0, 0.0)
+    assert counts.accuracy == counts.groups["counting"] and 0 < counts.groups["all"].value < 1
+    assert counts.by_seed == {0: 1.0, 1: 1.0, 2: 1.0}
+    (pair,) = comparison.pairs
+    assert pair.differs and pair.difference.value == 1.0
+    assert counts.accuracy.low < 1.0  # so few pictures, if all alike, still leave a doubt
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_the_mean_of_some_kinds_is_that_of_their_questions(outcomes, results, share: float) -> None:
+    study = toy_study("a", "b", groups={"some": {"toys": ["count", "color"], "pairs": ["count"]}}, ranked_by="some")
+    found = outcomes(study, at_rates({"a": share, "b": share}))
+    kinds = {"toys": ("count", "color"), "pairs": ("count",)}
+    cells: dict[tuple[str, str], list[float]] = {}
+    for run, outcome in found.items():
+        for item in outcome.results.items:
+            if run.choice == "a" and item.kind in kinds[item.world]:
+                cells.setdefault((item.world, item.split), []).append(item.sighted.right)
+    assert compare(study, found).choices[0].accuracy.value == pytest.approx(np.mean([np.mean(one) for one in cells.values()]))
+
+
+def test_a_group_of_a_kind_that_nobody_is_asked(outcomes) -> None:
+    study = toy_study("a", "b", groups={"some": {"toys": ["count", "weigh"]}}, ranked_by="some")
+    with pytest.raises(BadInput, match=r"groups.some: expected kinds that are asked about toys \(.*count.*\), found weigh"):
+        compare(study, outcomes(study, lambda item, run: True))
+
+
 def test_texts_are_not_counted_as_pictures(outcomes, results) -> None:
     study = toy_study("a", "b", seeds=1)
     found = outcomes(study, lambda item, run: True)

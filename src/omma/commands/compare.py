@@ -62,7 +62,7 @@ def run(name: str, out: Path | None) -> None:
                 remedy="name another base recipe",
             )
     items = evaluation_items(study.recipe(study.runs()[0]).evaluation)
-    check_groups(study, {item.world for item in items})
+    check_groups(study, {(item.world, item.kind) for item in items})
     paces = _measured(study, out, console)
     recipes = {one: study.recipe(one, paces.get(one.choice, {})) for one in study.runs()}
     waiting = [one for one in recipes if not (one.directory(out) / "results.json").is_file()]

@@ -5,13 +5,13 @@ independently of each other: the pigeonhole bootstrap (Owen, Annals of Applied S
 wide than too narrow. Choices share seeds, pictures and questions, so their differences are resampled together. Their
 p-values are corrected for the number of pairs (Holm, Scandinavian Journal of Statistics 6(2), 1979).
 
-Shapes: S seeds, I items, C clusters (pictures) of a group, R resamples.
+Shapes: S seeds, I items, C clusters (pictures) of a world and split, R resamples.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -24,12 +24,12 @@ from omma.evaluation.records import Record
 from omma.evaluation.results import Results
 from omma.evaluation.trust.pairs import ALPHA, holm
 from omma.study.figures import SeedsFigure, figures_of_seeds
-from omma.study.study import Study, StudyRun
+from omma.study.study import Group, Study, StudyRun
 
 RESAMPLES = 10_000
 """So many that a p-value stays small when it is corrected for a hundred pairs."""
 
-Group = tuple[str, str]
+Cell = tuple[str, str]
 """World and split."""
 
 
@@ -66,11 +66,11 @@ class ChoiceScores(Record):
         description="Mean accuracy over worlds and splits, every one counting the same; of the group that the study ranks by."
     )
     groups: dict[str, Estimate] = Field(
-        default_factory=dict, description="By group of worlds: mean accuracy over these worlds and their splits."
+        default_factory=dict, description="By group: mean accuracy over its worlds and their splits."
     )
     changes: dict[str, Estimate] = Field(
         default_factory=dict,
-        description='By group of worlds ("all" without groups): accuracy minus that of the choice that is as before.',
+        description='By group ("all" without groups): accuracy minus that of the choice that is as before.',
     )
     cells: dict[str, Estimate] = Field(description='By "world, split": accuracy there.')
     kinds: dict[str, Estimate] = Field(description='By "world, kind of question": accuracy there, over all splits.')
@@ -136,7 +136,7 @@ def compare(
                 found="others",
                 remedy="leave the evaluation to the base recipe or to `common`, and run in a new directory",
             )
-    check_groups(study, {item.world for item in items})
+    check_groups(study, {(item.world, item.kind) for item in items})
     asked = _Asked(items, len(study.seeds))
     rights = {
         name: np.array([[item.sighted.worth for item in of_seed] for of_seed in of_seeds], float)
@@ -159,16 +159,28 @@ def compare(
     )
 
 
-def check_groups(study: Study, worlds: Collection[str]) -> None:
-    """See that something is asked about every world of a study's groups. Raises BadInput if not."""
+def check_groups(study: Study, asked: Collection[tuple[str, str]]) -> None:
+    """See that something is asked about everything in a study's groups. Raises BadInput if not.
+
+    Args:
+        asked: worlds and kinds of the questions.
+    """
+    worlds = {world for world, _ in asked}
     for name, group in study.groups.items():
+        kinds = [(world, kind) for world in group for kind in group[world]] if isinstance(group, dict) else []
         if missing := [world for world in group if world not in worlds]:
-            raise BadInput(
-                f"study {study.name}, groups.{name}",
-                expected=f"worlds that are asked about ({', '.join(sorted(worlds))})",
-                found=missing[0],
-                remedy="name those that evaluation.benchmarks has",
-            )
+            expected, found = f"worlds that are asked about ({', '.join(sorted(worlds))})", missing[0]
+        elif unasked := [(world, kind) for world, kind in kinds if (world, kind) not in asked]:
+            world, found = unasked[0]
+            expected = f"kinds that are asked about {world} ({', '.join(sorted(kind for of, kind in asked if of == world))})"
+        else:
+            continue
+        raise BadInput(
+            f"study {study.name}, groups.{name}",
+            expected=expected,
+            found=found,
+            remedy="name those that evaluation.benchmarks has",
+        )
 
 
 def _in_order(results: Results) -> list[ItemResult]:
@@ -181,22 +193,22 @@ def _scores(
     """All that comes of replies; what they cost is filled in where it is known."""
     rights = all_rights[name]
     changed = rights - all_rights[study.before] if study.before is not None else None
-    means: Mapping[str, Sequence[str] | None] = study.groups or {"all": None}
+    means: Mapping[str, Group | None] = study.groups or {"all": None}
     figures = {
         f"{', '.join(key)}: {figure}": found
-        for key, group in asked.groups.items()
+        for key, part in asked.parts.items()
         for figure, found in figures_of_seeds(
-            [[of_seed[place] for place in group.places] for of_seed in replied], group.names, group.draws, asked.seed_draws
+            [[of_seed[place] for place in part.places] for of_seed in replied], part.names, part.draws, asked.seed_draws
         ).items()
     }
     return ChoiceScores(
         name=name,
         accuracy=asked.average(rights, study.ranking),
-        groups={group: asked.average(rights, worlds) for group, worlds in study.groups.items()},
+        groups={name: asked.average(rights, group) for name, group in study.groups.items()},
         changes={}
         if changed is None or name == study.before
-        else {group: asked.average(changed, worlds, (-1.0, 1.0)) for group, worlds in means.items()},
-        cells={", ".join(group): asked.within(rights, group) for group in asked.groups},
+        else {name: asked.average(changed, group, (-1.0, 1.0)) for name, group in means.items()},
+        cells={", ".join(cell): asked.within(rights, cell) for cell in asked.parts},
         kinds={", ".join(kind): asked.of_kind(rights, *kind) for kind in asked.kinds()},
         figures=figures,
         by_seed={},
@@ -227,8 +239,8 @@ def _costs(
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
-    """The items of one world and split.
+class _Part:
+    """The items of one world and split, or some of them.
 
     Attributes:
         places: of its items [n].
@@ -242,11 +254,14 @@ class _Group:
     names: list[str]
     draws: np.ndarray
 
-    def sums(self, values: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """[S, C]: values [S, I] of the chosen items [I], added up by cluster."""
+    def only(self, chosen: np.ndarray) -> _Part:
+        """The chosen ones of them; chosen has all items [I]."""
         taken = chosen[self.places]
-        places, clusters = self.places[taken], self.clusters[taken]
-        return np.array([np.bincount(clusters, row[places], minlength=len(self.names)) for row in values])
+        return replace(self, places=self.places[taken], clusters=self.clusters[taken])
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """[S, C]: values [S, I], added up by cluster."""
+        return np.array([np.bincount(self.clusters, row[self.places], minlength=len(self.names)) for row in values])
 
 
 class _Asked:
@@ -257,82 +272,74 @@ class _Asked:
         self.items = items
         self.seeds = seeds
         self.seed_draws = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES).astype(np.float64)
-        self.everything = np.ones(len(items), bool)
-        self.groups: dict[Group, _Group] = {}
-        for group in sorted({(item.world, item.split) for item in items}):
-            places = np.array([place for place, item in enumerate(items) if (item.world, item.split) == group])
+        self.parts: dict[Cell, _Part] = {}
+        for cell in sorted({(item.world, item.split) for item in items}):
+            places = np.array([place for place, item in enumerate(items) if (item.world, item.split) == cell])
             names = sorted({items[place].cluster for place in places})
             number = {name: index for index, name in enumerate(names)}
             draws = generator.multinomial(len(names), np.full(len(names), 1 / len(names)), size=RESAMPLES)
             clusters = np.array([number[items[place].cluster] for place in places])
-            self.groups[group] = _Group(places, clusters, names, draws.astype(np.float64))
+            self.parts[cell] = _Part(places, clusters, names, draws.astype(np.float64))
 
     def kinds(self) -> list[tuple[str, str]]:
         """World and kind of all questions."""
         return sorted({(item.world, item.kind) for item in self.items})
 
-    def of(self, worlds: Collection[str] | None) -> list[_Group]:
-        """The groups of these worlds; all if none are named."""
-        return [group for (world, _), group in self.groups.items() if worlds is None or world in worlds]
+    def of(self, group: Group | None) -> list[_Part]:
+        """What a group is the mean of; everything if there is none."""
+        if group is None:
+            return list(self.parts.values())
+        if not isinstance(group, dict):
+            return [part for (world, _), part in self.parts.items() if world in group]
+        chosen = np.array([item.kind in group.get(item.world, ()) for item in self.items])
+        parts = [part.only(chosen) for (world, _), part in self.parts.items() if world in group]
+        return [part for part in parts if len(part.places)]
 
-    def mean(self, values: np.ndarray, worlds: Collection[str] | None) -> float:
-        """Mean over these worlds and their splits of the mean over items and seeds, of values [S, I]."""
-        return float(np.mean([values[:, group.places].mean() for group in self.of(worlds)]))
+    def mean(self, values: np.ndarray, group: Group | None) -> float:
+        """Mean over the parts of a group of the mean over items and seeds, of values [S, I]."""
+        return float(np.mean([values[:, part.places].mean() for part in self.of(group)]))
 
-    def average(
-        self, values: np.ndarray, worlds: Collection[str] | None, bounds: tuple[float, float] = (0.0, 1.0)
-    ) -> Estimate:
+    def average(self, values: np.ndarray, group: Group | None, bounds: tuple[float, float] = (0.0, 1.0)) -> Estimate:
         """`mean` with its interval."""
-        scored = [self._scored(values, group.places, group.clusters) for group in self.of(worlds)]
-        draws = self._average_draws(values, worlds)
-        return estimate_of(self.mean(values, worlds), draws, joint_floor(scored, bounds), bounds)
+        scored = [self._scored(values, part) for part in self.of(group)]
+        return estimate_of(self.mean(values, group), self._average_draws(values, group), joint_floor(scored, bounds), bounds)
 
-    def within(self, values: np.ndarray, name: Group) -> Estimate:
-        """The mean over items and seeds of one group, with its interval."""
-        group = self.groups[name]
-        draws = self._draws(values, [group], self.everything)
-        scored = self._scored(values, group.places, group.clusters)
-        return estimate_of(scored.mean, draws, scored.floor((0, 1)), (0, 1))
+    def within(self, values: np.ndarray, cell: Cell) -> Estimate:
+        """The mean over items and seeds of one world and split, with its interval."""
+        scored = self._scored(values, self.parts[cell])
+        return estimate_of(scored.mean, self._draws(values, [self.parts[cell]]), scored.floor((0, 1)), (0, 1))
 
     def of_kind(self, values: np.ndarray, world: str, kind: str) -> Estimate:
         """The mean over items and seeds of one kind of question of a world, over all its splits, with its interval."""
-        chosen = np.array([(item.world, item.kind) == (world, kind) for item in self.items])
-        groups = [group for (of, _), group in self.groups.items() if of == world]
-        draws = self._draws(values, groups, chosen)
-        scored = self._scored(
-            values, np.flatnonzero(chosen), [item.cluster for item in self.items if _is(item, world, kind)]
-        )
-        # A resample may have none of a rare kind.
+        parts = self.of({world: [kind]})
+        places = np.concatenate([part.places for part in parts])
+        scored = Scored(values[:, places].mean(axis=0), [self.items[place].cluster for place in places])
+        draws = self._draws(values, parts)
         return estimate_of(scored.mean, draws[np.isfinite(draws)], scored.floor((0, 1)), (0, 1))
 
-    def difference(
-        self, first: np.ndarray, second: np.ndarray, worlds: Collection[str] | None
-    ) -> tuple[Estimate, float]:
+    def difference(self, first: np.ndarray, second: np.ndarray, group: Group | None) -> tuple[Estimate, float]:
         """The difference of a pair and its p-value, not corrected yet, from rights [S, I] of both."""
         values = first - second
-        estimate = self.average(values, worlds, (-1.0, 1.0))
-        draws = self._average_draws(values, worlds)
+        estimate = self.average(values, group, (-1.0, 1.0))
+        draws = self._average_draws(values, group)
         fewer = min((draws <= 0).sum(), (draws >= 0).sum())
-        p = min(1.0, 2 * (fewer + 1) / (RESAMPLES + 1))
+        p = min(1.0, 2 * (fewer + 1) / (len(draws) + 1))
         # What the interval does not exclude, the p-value must not.
         return estimate, p if estimate.low > 0 or estimate.high < 0 else max(p, ALPHA)
 
-    def _average_draws(self, values: np.ndarray, worlds: Collection[str] | None) -> np.ndarray:
-        return np.mean([self._draws(values, [group], self.everything) for group in self.of(worlds)], axis=0)
+    def _average_draws(self, values: np.ndarray, group: Group | None) -> np.ndarray:
+        draws = np.mean([self._draws(values, [part]) for part in self.of(group)], axis=0)
+        return draws[np.isfinite(draws)]
 
-    def _draws(self, values: np.ndarray, groups: Sequence[_Group], chosen: np.ndarray) -> np.ndarray:
-        """The mean of values [S, I] over the chosen items of these groups, in every resample [R]."""
+    def _draws(self, values: np.ndarray, parts: Sequence[_Part]) -> np.ndarray:
+        """The mean of values [S, I] over the items of these parts, in every resample [R]; NaN where it has none of them."""
         total, count = np.zeros(RESAMPLES), np.zeros(RESAMPLES)
-        for group in groups:
-            total += ((self.seed_draws @ group.sums(values, chosen)) * group.draws).sum(axis=1)
-            count += group.draws @ group.sums(np.ones((1, len(self.items))), chosen)[0] * self.seeds
+        for part in parts:
+            total += ((self.seed_draws @ part.sums(values)) * part.draws).sum(axis=1)
+            count += part.draws @ part.sums(np.ones((1, len(self.items))))[0] * self.seeds
         with np.errstate(invalid="ignore"):
             return total / count
 
     @staticmethod
-    def _scored(values: np.ndarray, places: np.ndarray, clusters: Sequence[object] | np.ndarray) -> Scored:
-        return Scored(values[:, places].mean(axis=0), list(clusters))
-
-
-def _is(item: ItemResult, world: str, kind: str) -> bool:
-    return (item.world, item.kind) == (world, kind)
+    def _scored(values: np.ndarray, part: _Part) -> Scored:
+        return Scored(values[:, part.places].mean(axis=0), list(part.clusters))

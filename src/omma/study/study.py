@@ -28,6 +28,10 @@ FOLDER_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """Names of studies and choices are names of folders."""
 
 
+Some = Annotated[list[str], Field(min_length=1)]
+Group = Some | Annotated[dict[str, Some], Field(min_length=1)]
+"""Worlds, all of whose questions count; or by world the kinds that do."""
+
 TRIAL = 40
 """Steps of a stage whose budget is in seconds, as long as nobody has measured how many fit into them."""
 
@@ -106,8 +110,8 @@ class Study(Settings):
     """Fields of the base recipe that all choices change."""
     budget: dict[str, Budget] = {}
     """By stage, the same for every choice; stages that are not named train as long as the base recipe says."""
-    groups: dict[str, Annotated[list[str], Field(min_length=1)]] = {}
-    """Worlds whose mean has a column of its own, by the name of the column."""
+    groups: dict[str, Group] = {}
+    """What has a mean and a column of its own, by the name of the column: worlds, or kinds of questions by world."""
     ranked_by: str | None = None
     """The group whose mean is the score of a choice; the mean of all worlds if there are no groups."""
     before: str | None = None
@@ -141,13 +145,20 @@ class Study(Settings):
         return [*self.choices, *self.peers]
 
     @property
-    def ranking(self) -> list[str] | None:
-        """The worlds whose mean is the score of a choice; None for all."""
+    def ranking(self) -> Group | None:
+        """What the score of a choice is the mean of; None for everything."""
         return None if self.ranked_by is None else self.groups[self.ranked_by]
 
     def means(self) -> list[str]:
         """Names of the means that have columns, first the one that ranks; "all" if there are no groups."""
         return sorted(self.groups, key=lambda group: group != self.ranked_by) or ["all"]
+
+    def told(self, name: str) -> str:
+        """What a group is the mean of, in words."""
+        group = self.groups[name]
+        if isinstance(group, dict):
+            return ", ".join(f"{world} ({', '.join(kinds)})" for world, kinds in group.items())
+        return ", ".join(group)
 
     def about(self, name: str) -> str:
         """The line beside the name of a choice or a peer."""
