@@ -1,4 +1,4 @@
-"""Stochastic depth in encoders: what a block adds is left out for some views while it learns (Huang et al., arXiv 1603.09382).
+"""Stochastic depth in encoders, for one stage of training (`omma.parts.stochastic_depth`).
 
 Towers of which `transformers` has it built in have a ``drop_path_rate`` in their architecture; this is for the others, and
 for stages that differ (InternVL 1.5: 0.2, then 0.4).
@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from omma.errors import BadInput
 from omma.parts.encoders.transformers_vision import TransformersEncoder
 from omma.parts.experts.structure import blocks_of
+from omma.parts.stochastic_depth import left_out_at_times, share_of_block
 
 WHERE = "recipe field drop_path"
 ATTENTION = ("attention", "self_attn")
@@ -30,8 +30,7 @@ def dropping_paths(encoder: nn.Module | None, share: float) -> Iterator[None]:
     """Inside, blocks that learn leave out what their attention, and what their MLP adds, each for views of its own.
 
     Args:
-        share: of the views, in the last block; in the ones before it in a line from 0 in the first. What is left is
-            made larger by as much as is missing on average.
+        share: of the views, in the last block.
 
     Raises:
         BadInput: if no encoder learns, or one that does is not made of equal blocks of attention and an MLP.
@@ -42,7 +41,7 @@ def dropping_paths(encoder: nn.Module | None, share: float) -> Iterator[None]:
         attention = next((name for name in ATTENTION if name in names), ATTENTION[0])
         blocks = blocks_of(tower.model, (attention, "mlp"), where=WHERE, remedy="use for instance InternViT, CLIP or ViT, or 0")
         for number, (_, modules) in enumerate(blocks):
-            hook = partial(_thinned, share * number / max(1, len(blocks) - 1))
+            hook = partial(_thinned, share_of_block(share, number, len(blocks)))
             handles += [module.register_forward_hook(hook) for module in modules.values()]
     try:
         yield
@@ -64,6 +63,5 @@ def _thinned(share: float, module: nn.Module, inputs: Any, output: Any) -> Any:
     if not module.training or not share:
         return None
     branch_NTC: Tensor = output[0] if isinstance(output, tuple) else output
-    kept_N11 = torch.rand(len(branch_NTC), 1, 1, device=branch_NTC.device) >= share
-    thinned_NTC = branch_NTC * kept_N11.to(branch_NTC.dtype) / (1 - share)
+    thinned_NTC = left_out_at_times(branch_NTC, share)
     return (thinned_NTC, *output[1:]) if isinstance(output, tuple) else thinned_NTC

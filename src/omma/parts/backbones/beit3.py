@@ -36,6 +36,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from omma.parts.attention import PADDING, AttentionPlan, word_positions
 from omma.parts.experts.routing import ImageTokens, current_route, routed
+from omma.parts.stochastic_depth import left_out_at_times, share_of_block
 
 FIRST_POSITION = 2
 """Row of the position table for the first word; the release leaves the rows before it unused."""
@@ -127,8 +128,7 @@ class Beit3Block(GradientCheckpointingLayer):
         self.self_attn = Beit3Attention(config, layer)
         self.post_attention_layernorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.mlp = Beit3MLP(config)
-        # Deeper blocks are left out more often, the first one never.
-        self.drop_path = config.drop_path_rate * layer / max(1, config.num_hidden_layers - 1)
+        self.drop_path = share_of_block(config.drop_path_rate, layer, config.num_hidden_layers)
         for linear in (self.self_attn.o_proj, self.mlp.fc2):
             linear.first_std = config.initializer_range / math.sqrt(2 * (layer + 1))
 
@@ -137,11 +137,7 @@ class Beit3Block(GradientCheckpointingLayer):
         return hidden + self._kept(self.mlp(self.post_attention_layernorm(hidden)))
 
     def _kept(self, branch_BLH: Tensor) -> Tensor:
-        """Stochastic depth (arXiv 1603.09382): in training the branch is left out of some rows."""
-        if not self.training or not self.drop_path:
-            return branch_BLH
-        kept = torch.rand(len(branch_BLH), 1, 1, device=branch_BLH.device) >= self.drop_path
-        return branch_BLH * kept.to(branch_BLH.dtype) / (1 - self.drop_path)
+        return left_out_at_times(branch_BLH, self.drop_path) if self.training else branch_BLH
 
 
 class Beit3PreTrainedModel(PreTrainedModel):
