@@ -21,6 +21,7 @@ from omma.data.playground.base import SPLITS
 from omma.data.sources import SOURCES
 from omma.errors import BadInput, nearest
 from omma.evaluation.benchmarks import BENCHMARKS
+from omma.evaluation.items import SCENES_OF_A_SEED
 from omma.model.templates import TEMPLATES
 from omma.objectives import OBJECTIVES
 from omma.parts.backbones import BACKBONES
@@ -186,9 +187,6 @@ class StageRecipe(Settings):
         if not any(entry.weight if entry.begins is None else entry.begins for entry in self.data):
             raise ValueError("data with a weight above 0 when the stage begins")
         return self
-
-
-SCENES_OF_A_SEED = 1_000_000
 
 
 class Benchmark(Settings):

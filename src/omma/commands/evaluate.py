@@ -39,10 +39,11 @@ from omma.evaluation import (
     write_results,
 )
 from omma.evaluation.benchmarks import BenchmarkConfig, PublishedBenchmark
+from omma.evaluation.items import SCENES_OF_A_SEED
 from omma.evaluation.models.remote import RemoteModel
 from omma.evaluation.report.numbers import figure_span, figure_value
 from omma.model.loading import model_directory
-from omma.recipe import SCENES_OF_A_SEED, Benchmark, EvaluationRecipe, Recipe, load_recipe
+from omma.recipe import Benchmark, EvaluationRecipe, Recipe, load_recipe
 from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
@@ -191,9 +192,9 @@ def evaluation_items(evaluation: EvaluationRecipe) -> list[Item]:
 
 
 def benchmark_items(benchmark: Benchmark | BenchmarkConfig, seed: int = 0) -> list[Item]:
-    """The questions of one benchmark: of a file, about so many scenes of each split of a seed, or the first so many samples."""
+    """The questions of one benchmark: its own, about so many scenes of each split of a seed, or the first so many samples."""
     if isinstance(benchmark, BenchmarkConfig):
-        published: PublishedBenchmark = benchmark.build()
+        published: PublishedBenchmark = benchmark.build(seed=seed)
         return published.items()
     count = benchmark.pictures or PICTURES
     if benchmark.world is not None:

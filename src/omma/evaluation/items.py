@@ -12,6 +12,9 @@ from omma.data.sample import BoxSegment, ImageSegment, ImageSource, MaskSegment,
 from omma.errors import BadInput
 from omma.evaluation.truths import Truth
 
+SCENES_OF_A_SEED = 1_000_000
+"""Places of each split of a generated world that one seed of an evaluation may ask about; the next seed has the next ones."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:

@@ -21,7 +21,6 @@ from omma.evaluation.metrics.anls import anls
 from omma.evaluation.metrics.boxes import Frame, Size, clipped, iou
 from omma.evaluation.metrics.captioning import CiderD, bleu_counts, ptb_tokens, rouge_l
 from omma.evaluation.metrics.error_rates import character_errors
-from omma.evaluation.metrics.hallucination import Ontology, amber_scores
 from omma.evaluation.metrics.multiple_choice import LETTERS, chosen
 from omma.evaluation.metrics.relaxed import Profile as RelaxedProfile
 from omma.evaluation.metrics.relaxed import relaxed_accuracy
@@ -314,50 +313,3 @@ class Captions(Truth):
     def fingerprint(self) -> dict[str, Any]:
         # The frequencies come from the other pictures of the set, whose number stands for them.
         return {"truth": "Captions", "references": self.references, "pictures": self.cider.pictures}
-
-
-@dataclass(frozen=True, slots=True)
-class ThingsThere(Truth):
-    """What is in a picture, for a description to name and not to exceed (AMBER, arXiv 2311.07397, section 3.3).
-
-    A reply earns 1 - CHAIR, the share of the things that it names that are there, and nothing if it names none: silence is no
-    accuracy.
-
-    Attributes:
-        there: the things in the picture.
-        lures: things that are not, and that people would expect there.
-        related: other words for a thing.
-        vocabulary: every word that can name a thing; other words do not count.
-        neutral: words of it that neither earn nor cost anything.
-    """
-
-    graded = True
-    there: tuple[str, ...]
-    lures: tuple[str, ...]
-    related: Mapping[str, tuple[str, ...]] = field(repr=False)
-    vocabulary: Ontology = field(repr=False, compare=False)
-    neutral: frozenset[str] = field(default=frozenset(), repr=False)
-
-    @property
-    def answers(self) -> tuple[str, ...]:
-        return self.there
-
-    def judge(self, reply: str) -> Verdict:
-        named = {self._thing(word) for word in self.vocabulary.mentions(reply) if word not in self.neutral}
-        scores = amber_scores([named], [self.there], [self.lures])
-        counts = {
-            "chair": scores.chair, "cover": scores.cover, "hal": scores.hallucination, "cog": scores.cognition,
-        }  # fmt: skip
-        return Verdict(1 - scores.chair if named else 0.0, ", ".join(sorted(named)), counts)
-
-    def _thing(self, word: str) -> str:
-        """The thing that a word is of those there, else of the lures, else itself."""
-        for things in (self.there, self.lures):
-            for thing in things:
-                if word == thing or word in self.related.get(thing, ()):
-                    return thing
-        return word
-
-    def fingerprint(self) -> dict[str, Any]:
-        related = {thing: self.related.get(thing, ()) for thing in (*self.there, *self.lures)}
-        return {"truth": "ThingsThere", "there": self.there, "lures": self.lures, "related": related}

@@ -227,6 +227,32 @@ def amber(at: Path) -> Config:
     }  # fmt: skip
 
 
+def chair(at: Path) -> Config:
+    names = [picture(at / "val2014" / f"COCO_val2014_{number:012d}.jpg", color) for number, color in enumerate(COLORS[:4])]
+    categories = [{"id": 18, "name": "dog"}, {"id": 3, "name": "car"}, {"id": 90, "name": "hot dog"}]
+    outlined = [(0, 18), (0, 18), (1, 3), (1, 18), (2, 90)]
+    said = {0: "A puppy beside a taxi.", 1: "Two cars.", 2: "Lunch is two hot dogs.", 3: "Nothing of note."}
+    (at / "synonyms.txt").write_text("dog, puppy, hound\ncar, taxi\nhot dog\n", encoding="utf-8")
+    return {
+        "type": "chair", "images": str(at / "val2014"), "synonyms": str(at / "synonyms.txt"),
+        "file": write(at / "instances_val2014.json", {
+            "images": [{"id": number, "file_name": name} for number, name in enumerate(names)], "categories": categories,
+            "annotations": [{"id": n, "image_id": i, "category_id": c} for n, (i, c) in enumerate(outlined)],
+        }),
+        "captions": write(at / "captions_val2014.json", {
+            "annotations": [{"id": n, "image_id": n, "caption": text} for n, text in said.items()],
+        }),
+    }  # fmt: skip
+
+
+def scene_chair(at: Path) -> Config:
+    return {"type": "scene-chair", "pictures": 4}
+
+
+def scene_pope(at: Path) -> Config:
+    return {"type": "scene-pope", "pictures": 4, "most": 1}
+
+
 def refcoco(at: Path) -> Config:
     records = []
     for number, (size, box) in enumerate((((640, 480), (10.5, 20, 300, 400)), ((480, 640), (0, 0, 100.25, 90)), ((300, 300), (50, 60, 299, 300)))):
@@ -318,5 +344,6 @@ MAKERS: dict[str, Callable[[Path], Config]] = {
     "vqav2": vqav2, "textvqa": textvqa, "gqa": gqa, "docvqa": docvqa, "chartqa": chartqa, "scienceqa": scienceqa, "mmbench": mmbench,
     "mme": mme, "mmstar": mmstar, "pope": pope, "hallusionbench": hallusionbench, "amber": amber, "refcoco": refcoco,
     "coco-captions": coco_captions, "nlvr": nlvr, "ocrbench": ocrbench, "printed-lines": printed_lines,
+    "chair": chair, "scene-chair": scene_chair, "scene-pope": scene_pope,
 }  # fmt: skip
 """Name of a benchmark -> what writes it into a folder and returns its config."""

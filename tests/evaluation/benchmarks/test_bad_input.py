@@ -125,6 +125,10 @@ REMEDY = "correct the row or fetch the file again"
          "use the pictures that the boxes were drawn on."),
         ("coco-captions", "file", set_in("annotations", 0, "image_id", 99),
          f"FILE, record 0 (from 0), field image_id: expected the id of a picture of the file, found 99; {REMEDY}."),
+        ("chair", "file", set_in("annotations", 1, "category_id", 7),
+         f"FILE, record 1 (from 0), field category_id: expected the id of a category of the file, found 7; {REMEDY}."),
+        ("chair", "file", set_in("categories", 1, "name", "zeppelin"),
+         f'FILE, record 1 (from 0), field name: expected a thing that the synonyms name, found "zeppelin"; {REMEDY}.'),
         ("ocrbench", "file", set_in(0, "answers", []),
          f"FILE, record 0 (from 0), field answers: expected a list of texts, found []; {REMEDY}."),
     ],
@@ -268,3 +272,17 @@ def test_a_split_without_questions_and_an_unknown_benchmark(tmp_path: Path) -> N
     )
     assert "did you mean docvqa" in complaint({"type": "docvq"})
     assert "a name with {image_id} in it" in complaint(MAKERS["vqav2"](tmp_path) | {"picture_name": "{image}.jpg"})
+
+
+def test_a_name_of_two_things(tmp_path: Path) -> None:
+    config = MAKERS["chair"](tmp_path)
+    Path(config["synonyms"]).write_text("dog, puppy\ncar, dog\n")
+    assert complaint(config).replace(config["synonyms"], "FILE") == (
+        "FILE, line 2: expected names of one thing alone, found 'dog', a name of dog; take it out of one of both."
+    )
+
+
+def test_a_world_without_coloured_shapes() -> None:
+    assert complaint({"type": "scene-chair", "world": "documents"}) == (
+        "recipe field evaluation.benchmarks.world: expected a world of coloured shapes, found documents; name shapes."
+    )

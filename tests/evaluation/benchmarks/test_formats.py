@@ -38,11 +38,15 @@ WORDS = {
     "nlvr": "True or false: There is a red box.",
     "ocrbench": "\nwhat is written in the image?",
     "printed-lines": "\nWhat does it say?",
+    "chair": "\nPlease describe this image in detail.",
+    "scene-chair": "\nPlease describe this image in detail.",
+    "scene-pope": "\nIs there an orange ring in the image?\nAnswer the question using a single word or phrase.",
 }
 COUNTS = {
     "vqav2": (6, 3), "textvqa": (3, 3), "gqa": (6, 3), "docvqa": (4, 3), "chartqa": (3, 3), "scienceqa": (5, 5), "mmbench": (15, 4),
     "mme": (18, 9), "mmstar": (4, 4), "pope": (8, 4), "hallusionbench": (13, 4), "amber": (6, 3), "refcoco": (6, 3),
-    "coco-captions": (3, 3), "nlvr": (6, 3), "ocrbench": (3, 3), "printed-lines": (6, 3),
+    "coco-captions": (3, 3), "nlvr": (6, 3), "ocrbench": (3, 3), "printed-lines": (6, 3), "chair": (3, 3),
+    "scene-chair": (4, 4), "scene-pope": (8, 4),
 }  # fmt: skip
 
 
@@ -111,6 +115,8 @@ def test_figures_of_the_oracle(name: str, tmp_path: Path) -> None:
         "amber": {"CHAIR": 0, "Cover": 1, "Hal": 0, "Cog": 0, "F1 of no": 1, "AMBER score": 100},
         "refcoco": {"Acc@0.9": 1, "centre in the box": 1, "no box with an area": 0}, "nlvr": {"consistency": 1},
         "coco-captions": {"BLEU-1": 1, "BLEU-4": 1, "ROUGE-L": 1}, "printed-lines": {"character error rate": 0},
+        "chair": {"CHAIR_i": 0, "CHAIR_s": 0, "recall": 1}, "scene-chair": {"CHAIR_i": 0, "CHAIR_s": 0, "recall": 1},
+        "scene-pope": {"F1 of yes": 1, "answered with yes": 0.5},
     }  # fmt: skip
     for wanted, value in perfect.get(name, {}).items():
         assert figure(scores, wanted) == pytest.approx(value), wanted
@@ -136,6 +142,54 @@ def test_a_yes_sayer_on_pope_and_mme(tmp_path: Path) -> None:
     mme = scored(made(MAKERS["mme"](tmp_path)), "yes-sayer")
     assert figure(mme, "existence score") == 50.0, "half the questions, and no picture with both"
     assert not any("perception" in found.name for found in mme.figures), "of three subtasks of ten there is no total"
+
+
+def test_what_a_description_of_a_photograph_makes_up(tmp_path: Path) -> None:
+    """What is outlined is there, and what people see: the taxi beside the dog. A hot dog is no dog."""
+    items = made(MAKERS["chair"](tmp_path))
+    assert [item.answer for item in items] == ["car, dog", "car, dog", "hot dog"], "and no question about an empty picture"
+    says = ["A hound and hot dogs, hot dogs everywhere.", "Two taxis.", "Nothing at all"]
+    replies = {item.id: Output(text) for item, text in zip(items, says, strict=True)}
+    scores = score(judged(items, {"sighted": replies}, ["sighted"]))
+    assert figure(scores, "CHAIR_i") == pytest.approx(2 / 4)
+    assert figure(scores, "CHAIR_s") == pytest.approx(1 / 3)
+    assert figure(scores, "recall") == pytest.approx(2 / 5)
+    assert figure(scores, "words") == pytest.approx((8 + 2 + 3) / 3)
+    # Credit: a third of the mentions, all of them, and nothing for silence.
+    assert scores.cell("chair", "test").accuracy.value == pytest.approx((1 / 3 + 1 + 0) / 3)
+
+
+def test_outlines_alone_say_what_is_there_without_captions(tmp_path: Path) -> None:
+    config = MAKERS["chair"](tmp_path)
+    del config["captions"]
+    assert [item.answer for item in made(config)] == ["dog", "car, dog", "hot dog"]
+
+
+def test_descriptions_of_scenes_are_held_against_colours_and_shapes_together() -> None:
+    (item,) = made({"type": "scene-chair", "pictures": 1})
+    assert item.answer == "blue triangle, green ring, orange ring, yellow ring, yellow triangle"
+    says = "two yellow rings, a blue ring and a triangle"  # blue is there, and so are rings
+    scores = score(judged([item], {"sighted": {item.id: Output(says)}}, ["sighted"]))
+    assert figure(scores, "CHAIR_i") == pytest.approx(1 / 2) and figure(scores, "recall") == pytest.approx(1 / 5)
+
+
+@pytest.mark.parametrize("negatives", ["random", "popular", "adversarial"])
+def test_things_that_are_not_in_a_scene(negatives: str) -> None:
+    items = made({"type": "scene-pope", "negatives": negatives, "pictures": 30})
+    there = {item.cluster.split("/")[1]: item.answer for item in made({"type": "scene-chair", "pictures": 30})}
+    for item in items:
+        thing = item.question.split(" in the image")[0].removeprefix("Is there a").removeprefix("n").strip()
+        assert (thing in there[item.cluster.split("/")[1]].split(", ")) == (item.answer == "yes")
+    assert {item.split for item in items} == {negatives}
+    scores = scored(items, "yes-sayer")
+    assert figure(scores, "accuracy of yes and no") == 0.5 and figure(scores, "answered with yes") == 1.0
+
+
+def test_another_seed_has_other_scenes() -> None:
+    config = BENCHMARKS.parse({"type": "scene-pope", "pictures": 5}, where="benchmark")
+    first, again, other = (config.build(seed=seed).items() for seed in (1, 1, 2))
+    assert [item.id for item in first] == [item.id for item in again]
+    assert {item.cluster for item in first}.isdisjoint(item.cluster for item in other)
 
 
 def test_the_letter_moves_with_its_option(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@
 
 from omma.evaluation.benchmarks import (
     amber,
+    chair,
     chartqa,
     coco_captions,
     docvqa,
@@ -18,6 +19,7 @@ from omma.evaluation.benchmarks import (
     pope,
     printed_lines,
     refcoco,
+    scene_objects,
     scienceqa,
     textvqa,
     vqav2,
@@ -29,6 +31,7 @@ __all__ = [
     "BenchmarkConfig",
     "PublishedBenchmark",
     "amber",
+    "chair",
     "chartqa",
     "coco_captions",
     "docvqa",
@@ -42,6 +45,7 @@ __all__ = [
     "pope",
     "printed_lines",
     "refcoco",
+    "scene_objects",
     "scienceqa",
     "textvqa",
     "vqav2",

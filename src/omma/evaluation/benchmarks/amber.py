@@ -10,15 +10,16 @@ import numpy as np
 
 from omma.errors import BadInput
 from omma.evaluation.benchmarks.base import AS_IT_IS, BENCHMARKS, FolderConfig, Pictures, PublishedBenchmark, unique
-from omma.evaluation.benchmarks.rows import json_document, json_records, shown
+from omma.evaluation.benchmarks.rows import json_document, json_records, shown, text_lines
 from omma.evaluation.benchmarks.yes_no import yes_no_measures, yes_no_row
 from omma.evaluation.conditions import Condition
+from omma.evaluation.descriptions import ThingsThere
 from omma.evaluation.figures import Measure, Row, each, mean_of
 from omma.evaluation.items import Item
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.metrics.hallucination import Ontology
 from omma.evaluation.metrics.yes_no import Answer
-from omma.evaluation.truths import ThingsThere, YesOrNo
+from omma.evaluation.truths import YesOrNo
 
 GENERATIVE = "generative"
 
@@ -47,7 +48,8 @@ class Amber(PublishedBenchmark):
         related = _relations(self.config.relations)
         words = {word for thing, others in related.items() for word in (thing, *others)}
         vocabulary = Ontology({word: word for word in words})
-        neutral = frozenset(_lines(self.config.safe_words)) if self.config.safe_words else frozenset()
+        safe = self.config.safe_words
+        neutral = frozenset(line.lower() for line in text_lines(safe)) if safe else frozenset()
         for row in json_records(self.config.file):
             own_id = row.identity("id")
             if own_id not in truths:
@@ -108,11 +110,3 @@ def _relations(path: Path) -> dict[str, tuple[str, ...]]:
             raise BadInput(where, expected="a list of words", found=shown(others), remedy=remedy)
     return {thing.lower(): tuple(word.lower() for word in others) for thing, others in document.items()}
 
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return [line.strip().lower() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(
-            str(path), expected="a text file with a word on each line", found=str(error), remedy="name AMBER's safe_words.txt"
-        ) from None

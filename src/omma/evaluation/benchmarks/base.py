@@ -62,6 +62,7 @@ class PublishedBenchmark(Part):
 
     Attributes:
         PROMPT: how a question is put where the config does not say.
+        seed: of the evaluation, for what is drawn by chance.
     """
 
     PROMPT: ClassVar[str] = SHORT
@@ -70,8 +71,9 @@ class PublishedBenchmark(Part):
     class Config(BenchmarkConfig):
         pass
 
-    def __init__(self, config: Any) -> None:
+    def __init__(self, config: Any, *, seed: int = 0) -> None:
         super().__init__(config)
+        self.seed = seed
         self.prompt = config.prompt or self.PROMPT
         try:
             fields = [field for _, field, _, _ in Formatter().parse(self.prompt) if field is not None]
@@ -90,6 +92,12 @@ class PublishedBenchmark(Part):
     def name(self) -> str:
         """The name under which it is registered, which is the world of its questions in reports."""
         return type(self.config).type
+
+    @property
+    def split(self) -> str:
+        """What the report calls the split."""
+        split: str = self.config.split
+        return split
 
     @abstractmethod
     def questions(self) -> Iterable[Item]:
@@ -115,7 +123,7 @@ class PublishedBenchmark(Part):
         ids: set[str] = set()
         for item in self.questions():
             if item.id in ids:
-                raise duplicate(f"benchmark {self.name}, split {self.config.split}", item.id.split("/", 2)[2])
+                raise duplicate(f"benchmark {self.name}, split {self.split}", item.id.split("/", 2)[2])
             ids.add(item.id)
             if item.cluster not in clusters and len(clusters) == self.config.pictures:
                 continue
@@ -123,7 +131,7 @@ class PublishedBenchmark(Part):
             items.append(item)
         if not items:
             raise BadInput(
-                f"benchmark {self.name}, split {self.config.split}", expected="questions", found="none",
+                f"benchmark {self.name}, split {self.split}", expected="questions", found="none",
                 remedy="name another file or split",
             )  # fmt: skip
         seen: set[int] = set()
@@ -154,12 +162,12 @@ class PublishedBenchmark(Part):
         """
         words = self.prompt.format(question=question)
         return Item(
-            id=f"{self.name}/{self.config.split}/{own_id}",
+            id=f"{self.name}/{self.split}/{own_id}",
             turns=(user(*images, f"\n{words}" if images else words),),
             answer=answer,
             kind=kind,
             world=self.name,
-            split=self.config.split,
+            split=self.split,
             cluster=f"{self.name}/{cluster}",
             truth=truth,
             benchmark=self.name,

@@ -207,14 +207,16 @@ def json_by_name(path: Path) -> dict[str, Row]:
     return {name: _row(record, f"{path}, record {name!r}") for name, record in document.items()}
 
 
+def text_lines(path: Path) -> list[str]:
+    """The lines of a text file that say something, without white space around them."""
+    return [line.strip() for line in _utf8(path).splitlines() if line.strip()]
+
+
 def table_rows(path: Path) -> list[Row]:
     """The rows of a table with tabs between its columns and their names in the first line, or of a parquet file."""
     if path.suffix == ".parquet":
         return list(_parquet_rows(path))
-    try:
-        text = _contents(path).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise BadInput(str(path), expected="UTF-8 text", found="other bytes", remedy="fetch the file again") from None
+    text = _utf8(path)
     # Pictures are base64 in one cell; the module's own limit is a quarter of a small one.
     csv.field_size_limit(MOST_BYTES)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter="\t")
@@ -319,3 +321,10 @@ def _contents(path: Path) -> bytes:
     except OSError as error:
         found = (error.strerror or str(error)).lower()
         raise BadInput(str(path), expected="a file that can be read", found=found, remedy="correct its permissions") from None
+
+
+def _utf8(path: Path) -> str:
+    try:
+        return _contents(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise BadInput(str(path), expected="UTF-8 text", found="other bytes", remedy="fetch the file again") from None

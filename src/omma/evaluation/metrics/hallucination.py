@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -58,7 +60,7 @@ def pope_questions(
     return questions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ontology:
     """The things that can be named, and all words for each.
 
@@ -69,6 +71,12 @@ class Ontology:
 
     synonyms: Mapping[str, str]
     irregular: Mapping[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Short, and another one if anything is named otherwise."""
+        names = repr((sorted(self.synonyms.items()), sorted(self.irregular.items())))
+        return hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
 
     def mentions(self, text: str) -> list[str]:
         """What a text names, in its order, each mention by itself; of overlapping names the longest counts ("hot dog")."""
@@ -108,10 +116,13 @@ class Ontology:
         return forms
 
 
+CHAIR_COUNTS = ("mentions", "invented", "inventive", "things", "named", "words")
+"""Of one caption: its mentions, the invented ones, whether there is one; things in the picture, those that were named; words."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChairCounts:
-    """Caption by caption, int64 [captions, 6]: mentions, invented mentions, whether any is invented, things in the picture,
-    those of them that were named, words."""
+    """Caption by caption, int64 [captions, 6]: `CHAIR_COUNTS`."""
 
     counts: np.ndarray
 
