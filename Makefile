@@ -1,6 +1,7 @@
 # make demo   train a small vision-language model, measure it, and see how to chat with it
 # make test   run the tests
 # make check  lint and type-check
+# make leaderboard  measure what ships beside models whose scores are known beforehand; the site goes to docs/leaderboard
 # Each of them first makes its own environment in .venv, if it is not there yet or its packages changed.
 
 VENV := .venv
@@ -9,7 +10,12 @@ READY := $(VENV)/installed
 WORKERS ?= 2
 RUN ?= runs/demo
 
-.PHONY: demo test check install clean
+BOARD ?= runs/leaderboard
+MODELS := zoo:llava-1.5-small scripted:oracle scripted:memorizer scripted:blind-prior scripted:guesser scripted:yes-sayer
+ASKED := evaluation.benchmarks=[{world: shapes, pictures: 25}, {world: documents, pictures: 25}, \
+  {world: digits, pictures: 25}, {world: charts, pictures: 25}, {type: scene-pope, pictures: 50}]
+
+.PHONY: demo test check leaderboard install clean
 
 demo: $(READY)
 	@$(BIN)/omma demo --out $(RUN)
@@ -22,6 +28,12 @@ check: $(READY)
 	@echo "omma: checking style (ruff) and types (mypy)."
 	@$(BIN)/ruff check $(wildcard src tests benchmarks)
 	@$(BIN)/mypy
+
+leaderboard: $(READY)
+	@for model in $(MODELS); do \
+	  $(BIN)/omma evaluate $$model "$(ASKED)" --out $(BOARD)/$${model#*:} || exit; \
+	done
+	@$(BIN)/omma leaderboard $(BOARD) --out docs/leaderboard
 
 install: $(READY)
 
