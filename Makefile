@@ -1,7 +1,7 @@
 # make demo   train a small vision-language model, measure it, and see how to chat with it
 # make test   run the tests
 # make check  lint and type-check
-# make leaderboard  measure what ships beside models whose scores are known beforehand; the site goes to docs/leaderboard
+# make leaderboard  measure what ships beside models whose scores are known beforehand; the site goes to runs/site
 # Each of them first makes its own environment in .venv, if it is not there yet or its packages changed.
 
 VENV := .venv
@@ -11,6 +11,7 @@ WORKERS ?= 2
 RUN ?= runs/demo
 
 BOARD ?= runs/leaderboard
+SITE ?= runs/site
 MODELS := zoo:llava-1.5-small scripted:oracle scripted:memorizer scripted:blind-prior scripted:guesser scripted:yes-sayer
 ASKED := evaluation.benchmarks=[{world: shapes, pictures: 25}, {world: documents, pictures: 25}, \
   {world: digits, pictures: 25}, {world: charts, pictures: 25}, {type: scene-pope, pictures: 50}]
@@ -33,7 +34,7 @@ leaderboard: $(READY)
 	@for model in $(MODELS); do \
 	  $(BIN)/omma evaluate $$model "$(ASKED)" --out $(BOARD)/$${model#*:} || exit; \
 	done
-	@$(BIN)/omma leaderboard $(BOARD) --out docs/leaderboard
+	@$(BIN)/omma leaderboard $(BOARD) --out $(SITE)
 
 install: $(READY)
 
