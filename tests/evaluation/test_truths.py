@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from omma.evaluation.descriptions import ThingsThere
 from omma.evaluation.metrics.boxes import FRAMES, Frame
 from omma.evaluation.metrics.captioning import CiderD, bleu_counts, ptb_tokens
 from omma.evaluation.metrics.hallucination import Ontology
@@ -18,7 +19,6 @@ from omma.evaluation.truths import (
     RelaxedAnswer,
     RightBox,
     ShortAnswer,
-    ThingsThere,
     Truth,
     YesOrNo,
     box_as_text,
