@@ -109,4 +109,3 @@ def _relations(path: Path) -> dict[str, tuple[str, ...]]:
             where = f"{path}, field {thing}"
             raise BadInput(where, expected="a list of words", found=shown(others), remedy=remedy)
     return {thing.lower(): tuple(word.lower() for word in others) for thing, others in document.items()}
-

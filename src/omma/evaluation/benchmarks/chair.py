@@ -11,7 +11,7 @@ from omma.evaluation.benchmarks.base import BENCHMARKS, FolderConfig, Pictures, 
 from omma.evaluation.benchmarks.rows import Row, json_document, records_in, text_lines
 from omma.evaluation.conditions import CONDITIONS
 from omma.evaluation.descriptions import ThingsMentioned
-from omma.evaluation.figures import Measure, came, each
+from omma.evaluation.figures import Measure, came, each, mean_of
 from omma.evaluation.items import Item
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.metrics.hallucination import Ontology
@@ -75,17 +75,11 @@ def chair_measures(results: Sequence[ItemResult]) -> list[Measure]:
     # A description can be longer than all of these; twice the longest bounds the interval.
     replies = [reply for result in results for condition in CONDITIONS if (reply := came(result, condition))]
     longest = max((reply.counts["words"] for reply in replies), default=0.0)
-
-    def share(of: str, among: str | None) -> Measure:
-        names = {"invented": "CHAIR_i", "inventive": "CHAIR_s", "named": "recall"}
-        return Measure(names[of], each(lambda _, reply: (reply.counts[of], reply.counts[among] if among else 1.0)))
-
-    length = each(lambda _, reply: (reply.counts["words"], 1.0))
     return [
-        share("invented", "mentions"),
-        share("inventive", None),
-        share("named", "things"),
-        Measure("words", length, bounds=(0.0, max(1.0, 2.0 * longest)), unit="points"),
+        Measure("CHAIR_i", each(lambda _, reply: (reply.counts["invented"], reply.counts["mentions"]))),
+        Measure("CHAIR_s", mean_of("inventive")),
+        Measure("recall", each(lambda _, reply: (reply.counts["named"], reply.counts["things"]))),
+        Measure("words", mean_of("words"), bounds=(0.0, max(1.0, 2.0 * longest)), unit="points"),
     ]
 
 

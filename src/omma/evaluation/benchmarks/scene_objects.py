@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from pydantic import Field
 
 from omma.data.playground.base import WORLDS, DrawnImage, Split
+from omma.data.playground.shapes_layout import PAIRS
 from omma.errors import BadInput
 from omma.evaluation.benchmarks.base import BENCHMARKS, SHORT, BenchmarkConfig, PublishedBenchmark
 from omma.evaluation.benchmarks.chair import chair_measures
@@ -59,7 +60,7 @@ def things(config: SceneConfig, seed: int) -> Things:
 @BENCHMARKS.register("scene-chair")
 class SceneChair(PublishedBenchmark):
     """Descriptions of scenes: *CHAIR_i*, *CHAIR_s*, recall and length, as those of benchmark `chair`. What a description names
-    is every colour before a shape that stands in any of the scenes, or could ("two red stars" once)."""
+    is every colour before a shape, whether or not such a thing is in any of the scenes ("two red stars" once)."""
 
     PROMPT = "Please describe this image in detail."
 
@@ -68,9 +69,8 @@ class SceneChair(PublishedBenchmark):
 
     def questions(self) -> Iterable[Item]:
         scenes = things(self.config, self.seed)
-        words = [name.split(" ", 1) for _, names in scenes.values() for name in names]
-        pairs = {f"{color} {shape}" for color, _ in words for _, shape in words}
-        ontology = Ontology({pair: pair for pair in pairs})
+        seen = {name for _, names in scenes.values() for name in names}
+        ontology = Ontology({name: name for name in seen.union(map(" ".join, PAIRS))})
         for number, (picture, names) in scenes.items():
             truth = ThingsMentioned(names, ontology)
             yield self.item(number, [picture], "", ", ".join(names), truth, cluster=number, kind="description")
