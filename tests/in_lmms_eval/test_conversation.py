@@ -61,6 +61,7 @@ def test_an_answer_ends_at_the_first_text_that_ends_it() -> None:
     [
         ({"temperature": 0.7}, "temperature 0.7"),
         ({"do_sample": True}, "do_sample True"),
+        ({"do_sample": True, "temperature": None}, "do_sample True, temperature None"),
         ({"temperature": 0, "num_beams": 3}, "temperature 0, num_beams 3"),
     ],
 )

@@ -20,7 +20,7 @@ class OmmaChat(lmms):
         model: which one.
         batch_size: most prompts that are generated for at a time.
         max_new_tokens: of an answer at most, whatever a task says: a model with 2,048 places has no room for 4,096.
-        device: the accelerator is taken if there is one; only what lmms-eval says by itself is taken.
+        device, max_batch_size: what lmms-eval gives every model; the accelerator is taken if there is one.
 
     Raises:
         BadInput: if there is no such model.

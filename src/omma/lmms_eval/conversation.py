@@ -39,7 +39,7 @@ class Generation:
         Raises:
             BadInput: for answers that are drawn by chance, or searched for: omma's are the likeliest token by token.
         """
-        drawn = settings.get("do_sample") is True and settings.get("temperature", 1.0)
+        drawn = settings.get("do_sample") and settings.get("temperature") != 0
         if drawn or (settings.get("temperature") or 0) > 0 or (settings.get("num_beams") or 1) > 1:
             named = [name for name in ("do_sample", "temperature", "num_beams") if name in settings]
             raise BadInput(
