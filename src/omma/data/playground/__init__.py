@@ -2,6 +2,9 @@
 
 from omma.data.playground import arithmetic as arithmetic
 from omma.data.playground import charts as charts
+from omma.data.playground import concepts as concepts
+from omma.data.playground import creatures as creatures
+from omma.data.playground import customs as customs
 from omma.data.playground import digits as digits
 from omma.data.playground import documents as documents
 from omma.data.playground import language as language

@@ -6,10 +6,12 @@ always shows at least one of eight (colour, shape) pairs that the other splits n
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from omma.data.playground.base import SPLITS, WORLDS, DrawnImage, Scene, Split, World, scene_random
+from omma.data.playground.base import SPLITS, WORLDS, DrawnImage, Question, Scene, Split, World, scene_random
 from omma.data.playground.shapes_drawing import draw_masks, draw_picture
 from omma.data.playground.shapes_layout import Layout, sample_layout
 from omma.data.playground.shapes_questions import Asker
@@ -27,21 +29,37 @@ class Shapes(World):
     name = "shapes"
 
     def scene(self, split: Split, index: int) -> Scene:
-        if split not in SPLITS or index < 0:
-            raise ValueError(f"expected a split of {SPLITS} and an index >= 0, found {split!r} and {index}")
-        rng = scene_random(self.name, split, index)
+        rng = random_of(self.name, split, index)
         layout = sample_layout(rng, split)
-        key = f"playground/{VERSION}/{self.name}/{split}/{index}/0"
-        return Scene(
-            id=f"{self.name}/{split}/{index}",
-            images=(DrawnImage(key, (layout.width, layout.height), partial(draw_picture, layout)),),
-            caption=caption(rng, layout),
-            description=describe(rng, layout),
-            questions=Asker(rng, layout.things, split).questions(),
-            boxes=tuple(Box(*thing.box, label=thing.label) for thing in layout.things),
-            masks=partial(draw_masks, layout),
-            facts=_facts(layout),
-        )
+        return pictured(self.name, split, index, rng, layout, lambda: Asker(rng, layout.things, split).questions())
+
+
+def random_of(world: str, split: Split, index: int) -> random.Random:
+    """`scene_random`.
+
+    Raises:
+        ValueError: for an unknown split or a negative index.
+    """
+    if split not in SPLITS or index < 0:
+        raise ValueError(f"expected a split of {SPLITS} and an index >= 0, found {split!r} and {index}")
+    return scene_random(world, split, index)
+
+
+def pictured(
+    world: str, split: Split, index: int, rng: random.Random, layout: Layout, ask: Callable[[], tuple[Question, ...]]
+) -> Scene:
+    """The scene of a layout, described in words drawn from ``rng``, with the questions that are asked after that."""
+    key = f"playground/{VERSION}/{world}/{split}/{index}/0"
+    return Scene(
+        id=f"{world}/{split}/{index}",
+        images=(DrawnImage(key, (layout.width, layout.height), partial(draw_picture, layout)),),
+        caption=caption(rng, layout),
+        description=describe(rng, layout),
+        questions=ask(),
+        boxes=tuple(Box(*thing.box, label=thing.label) for thing in layout.things),
+        masks=partial(draw_masks, layout),
+        facts=_facts(layout),
+    )
 
 
 def _facts(layout: Layout) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from omma.data.playground.base import Split
@@ -132,8 +133,17 @@ class Layout:
 
 def sample_layout(rng: random.Random, split: Split) -> Layout:
     """A layout of 1 to 6 things. Only ``compositional`` ones have held-out pairs, and each of those has at least one."""
-    width, height = rng.choice(PICTURE_SIZES)
-    pairs = _pairs(rng, split)
+    size = rng.choice(PICTURE_SIZES)
+    return layout_of(rng, _pairs(rng, split), size)
+
+
+def layout_of(rng: random.Random, pairs: Sequence[tuple[str, str]], picture: tuple[int, int]) -> Layout:
+    """Things of these colours and shapes, at most six, with sizes, places and a background of their own.
+
+    Args:
+        picture: (width, height) in pixels, one of `PICTURE_SIZES`.
+    """
+    width, height = picture
     things = _placed(rng, [_thing(rng, pair, size) for pair, size in zip(pairs, _sizes(rng, len(pairs)), strict=True)],
                      width, height)  # fmt: skip
     things.sort(key=lambda t: (t.row, t.column, t.x, t.y))
