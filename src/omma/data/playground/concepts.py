@@ -47,7 +47,7 @@ CONCEPTS: dict[str, Concept] = {
     "modi": _concept("blue yellow purple orange pink black square triangle star cross diamond ring"),
     "tulver": _concept("red green blue purple pink black circle triangle cross diamond heart ring"),
     # A feature and a place, five values and six of nine places: places differ more within a picture than colours do.
-    "koba": _concept("red green yellow purple pink", UPPER), "pim": _concept("triangle cross heart square circle", UPPER),
+    "koba": _concept("red green yellow purple pink", UPPER), "pim": _concept("circle cross diamond heart ring", UPPER),
     "vash": _concept("green blue purple orange pink", OUTER),
 }  # fmt: skip
 """Every word, and about half of all things."""
