@@ -26,8 +26,9 @@ from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
+from omma.parts.quantizers import QUANTIZERS
 from omma.parts.resolution import RESOLUTIONS
-from omma.parts.tokenizers import IMAGE_TOKENIZERS
+from omma.parts.tokenizers import IMAGE_TOKENIZERS, NETWORKS
 from omma.recipe import load_recipe, recipe_names, recipe_sizes
 from omma.study import load_study
 from omma.training.run import train
@@ -44,6 +45,8 @@ REGISTRIES = {
     "Expert": EXPERTS,
     "Objective": OBJECTIVES,
     "Image tokenizer": IMAGE_TOKENIZERS,
+    "Autoencoder network": NETWORKS,
+    "Quantizer": QUANTIZERS,
     "Source": recipes.SOURCES,
     "Benchmark": recipes.BENCHMARKS,
 }

@@ -1,6 +1,10 @@
 """Image tokenizers. See `omma.parts.tokenizers.base`."""
 
+from omma.parts.tokenizers import autoencoder as autoencoder
+from omma.parts.tokenizers import convolutional as convolutional
+from omma.parts.tokenizers import kl as kl
 from omma.parts.tokenizers import vq_kd as vq_kd
-from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, ImageTokenizer
+from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, ImageTokenizer
+from omma.parts.tokenizers.networks import NETWORKS
 
-__all__ = ["IMAGE_TOKENIZERS", "ImageTokenizer"]
+__all__ = ["IMAGE_TOKENIZERS", "NETWORKS", "Autoencoder", "ImageTokenizer"]

@@ -1,0 +1,118 @@
+"""Residual quantization in several scales: coarse maps of codes first, then what they leave (VAR, arXiv 2404.02905, section 3.2,
+algorithms 1 and 2).
+
+All scales share one book. What a scale's codes stand for is enlarged to the whole grid, smoothed by one of a few convolutions,
+and taken off; the rest is what the next scale sees.
+
+Shapes: N pictures, D numbers of a vector, H rows and columns of the grid, T codes of all scales, one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omma.errors import BadInput
+from omma.parts.base import PartConfig
+from omma.parts.quantizers.base import QUANTIZERS, Quantized, Quantizer, rows, straight_through
+from omma.parts.quantizers.nearest import nearest
+
+
+class Phi(nn.Conv2d):
+    """Half of what goes in, and half of its convolution."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, width, 3, padding=1)
+
+    def forward(self, vectors_NDHH: Tensor) -> Tensor:
+        return 0.5 * vectors_NDHH + 0.5 * super().forward(vectors_NDHH)
+
+
+@QUANTIZERS.register("multi-scale")
+class MultiScale(Quantizer):
+    class Config(PartConfig):
+        codes: int = Field(default=4096, ge=2)
+        width: int = Field(default=32, ge=1)
+        """Numbers of a code."""
+        scales: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+        """Sides of the maps of codes, coarse to fine; the last is that of the grid."""
+        convolutions: int = Field(default=4, ge=1)
+        """That smooth what is enlarged; scales share them."""
+        commitment: float = Field(default=0.25, ge=0)
+
+        @field_validator("scales")
+        @classmethod
+        def _grows(cls, scales: tuple[int, ...]) -> tuple[int, ...]:
+            if not scales or scales[0] < 1 or any(a >= b for a, b in zip(scales, scales[1:], strict=False)):
+                raise ValueError("sides of at least 1, each larger than the one before")
+            return scales
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.vocabulary, self.width = config.codes, config.width
+        self.codebook = nn.Parameter(torch.empty(config.codes, config.width).uniform_(-1 / config.codes, 1 / config.codes))
+        self.phis = nn.ModuleList(Phi(config.width) for _ in range(config.convolutions))
+
+    def length(self, grid: Sequence[int]) -> int:
+        side = self.config.scales[-1]
+        if tuple(grid) != (side, side):
+            raise BadInput(
+                "image tokenizer.quantizer.scales",
+                expected=f"pictures of {side} x {side} vectors, as the last scale has",
+                found=" x ".join(map(str, grid)),
+                remedy="give pictures another size, or the quantizer other scales",
+            )
+        return sum(scale * scale for scale in self.config.scales)
+
+    def phi(self, scale: int) -> Phi:
+        """The convolution of a scale by its place: that whose tick on a line from the first to the last is nearest."""
+        count, last = len(self.phis), len(self.config.scales) - 1
+        edge = 1 / 3 / count if count == 4 else 1 / 2 / count
+        # By numpy, whose roundings decide two ties as published weights have them.
+        ticks = np.linspace(edge, 1 - edge, count)
+        return self.phis[int(np.argmin(np.abs(ticks - (scale / last if last else 0.0))))]  # type: ignore[return-value]
+
+    def forward(self, vectors: Tensor) -> Quantized:
+        whole = vectors.float()
+        self.length(whole.shape[2:])
+        side, book = whole.shape[2], self.codebook.float()
+        rest, sum_of_scales = whole.detach(), torch.zeros_like(whole)
+        codes: list[Tensor] = []
+        losses = {"commitment": whole.new_zeros(()), "codebook": whole.new_zeros(())}
+        for k, scale in enumerate(self.config.scales):
+            reduced = F.interpolate(rest, (scale, scale), mode="area") if scale != side else rest
+            codes.append(nearest(rows(reduced).flatten(0, 1), book.detach()).view(len(whole), -1))
+            told = self._enlarged(k, codes[-1])
+            sum_of_scales, rest = sum_of_scales + told, rest - told.detach()
+            losses["commitment"] = losses["commitment"] + self.config.commitment * F.mse_loss(whole, sum_of_scales.detach())
+            losses["codebook"] = losses["codebook"] + F.mse_loss(sum_of_scales, whole.detach())
+        count = len(self.config.scales)
+        mean = {name: loss / count for name, loss in losses.items()}
+        return Quantized(straight_through(whole, sum_of_scales), torch.cat(codes, dim=1), mean)
+
+    def lookup(self, codes_NT: Tensor, grid: Sequence[int]) -> Tensor:
+        self.length(grid)
+        *_, vectors = self.scale_by_scale(codes_NT)
+        return vectors
+
+    def scale_by_scale(self, codes_NT: Tensor) -> Iterator[Tensor]:
+        """What the codes of the first scale, the first two, and so on, stand for together: [N, D, H, H] each."""
+        total: Tensor | None = None
+        counts = [scale * scale for scale in self.config.scales]
+        for k, codes in enumerate(codes_NT.split(counts, dim=1)):
+            told = self._enlarged(k, codes)
+            total = told if total is None else total + told
+            yield total
+
+    def _enlarged(self, k: int, codes_NT: Tensor) -> Tensor:
+        """What the codes of one scale stand for, on the whole grid."""
+        scale, side = self.config.scales[k], self.config.scales[-1]
+        vectors = F.embedding(codes_NT, self.codebook.float()).transpose(1, 2).unflatten(2, (scale, scale))
+        if scale != side:
+            vectors = F.interpolate(vectors, (side, side), mode="bicubic")
+        return self.phi(k)(vectors)

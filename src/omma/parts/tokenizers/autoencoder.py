@@ -1,0 +1,84 @@
+"""Autoencoders in codes: a network, and a quantizer in its middle.
+
+VQGAN (arXiv 2012.09841), MAGVIT-v2 (2310.05737) and VAR (2404.02905) differ in both.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from omma.errors import BadInput
+from omma.parts.base import PartConfig, part_field
+from omma.parts.encoders.base import NORMALIZATIONS
+from omma.parts.quantizers.base import QUANTIZERS, Quantizer
+from omma.parts.resolution.base import Grid, Size
+from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
+from omma.parts.tokenizers.networks import NETWORKS, Network
+
+
+@IMAGE_TOKENIZERS.register("quantized-autoencoder")
+class QuantizedAutoencoder(Autoencoder):
+    """Pixels are in [-1, 1]."""
+
+    class Config(PartConfig):
+        network: part_field(NETWORKS)  # type: ignore[valid-type]
+        quantizer: part_field(QUANTIZERS)  # type: ignore[valid-type]
+        bridge: Literal[1, 3] | None = 1
+        """Side of the convolutions between network and quantizer, before and behind it; none where both have the same width."""
+        weights: Path | None = None
+        """A safetensors file of its own tensors, such as the ``objective.safetensors`` that the stage that trained it left."""
+
+    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
+        super().__init__(config)
+        self.network: Network = config.network.build()
+        self.quantizer: Quantizer = config.quantizer.build()
+        self.normalization, self.vocabulary = NORMALIZATIONS["half"], self.quantizer.vocabulary
+        outer, inner, side = self.network.width, self.quantizer.width, config.bridge
+        self.narrow: nn.Module = nn.Identity()
+        self.widen: nn.Module = nn.Identity()
+        if side is not None:
+            self.narrow = nn.Conv2d(outer, inner, side, padding=side // 2)
+            self.widen = nn.Conv2d(inner, outer, side, padding=side // 2)
+        elif outer != inner:
+            raise BadInput(
+                "image tokenizer.bridge",
+                expected=f"convolutions between a network of width {outer} and a quantizer of width {inner}",
+                found="none",
+                remedy="give both the same width, or leave bridge out",
+            )
+        if load_weights and config.weights is not None:
+            self.load(config.weights)
+
+    def grid(self, size: Size) -> Grid:
+        rows, columns = self.network.grid(size[::-1])
+        return rows, columns
+
+    def length(self, size: Size) -> int:
+        return self.quantizer.length(self.grid(size))
+
+    def vectors(self, pixels_NCHW: Tensor) -> Tensor:
+        """[N, D, *grid], before they become codes."""
+        self.network.grid(pixels_NCHW.shape[2:])
+        return self.narrow(self.network.encode(pixels_NCHW))
+
+    def encode(self, pixels_NCHW: Tensor) -> Encoded:
+        quantized = self.quantizer(self.vectors(pixels_NCHW))
+        return Encoded(quantized.vectors, quantized.codes, quantized.losses)
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))
+
+    @torch.no_grad()
+    def codes(self, pixels_NCHW: Tensor) -> Tensor:
+        return self.quantizer(self.vectors(pixels_NCHW)).codes
+
+    def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
+        return self.quantizer.lookup(codes_NT, grid)
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        return self.network.last_layer

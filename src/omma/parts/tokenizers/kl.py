@@ -1,0 +1,62 @@
+"""The autoencoder of latent diffusion (arXiv 2112.10752, section 3.1, "KL-reg.").
+
+Vectors are drawn from a normal distribution, which is kept near the standard one. There are no codes: what diffuses is vectors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+from torch import Tensor, nn
+
+from omma.parts.base import PartConfig, part_field
+from omma.parts.encoders.base import NORMALIZATIONS
+from omma.parts.resolution.base import Grid, Size
+from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
+from omma.parts.tokenizers.convolutional import diffusers_vae
+from omma.parts.tokenizers.networks import NETWORKS, Network
+
+
+@IMAGE_TOKENIZERS.register("kl-autoencoder")
+class KlAutoencoder(Autoencoder):
+    """Pixels are in [-1, 1]. In training vectors are drawn; else they are the means."""
+
+    vocabulary = 0
+
+    class Config(PartConfig):
+        network: part_field(NETWORKS)  # type: ignore[valid-type]
+        kl: float = Field(default=1e-6, ge=0)
+        """Share of the divergence from the standard normal distribution, in nats a picture."""
+        weights: Path | None = None
+        """A safetensors file of its own tensors, such as the ``objective.safetensors`` that the stage that trained it left."""
+
+    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
+        super().__init__(config)
+        self.network: Network = config.network.build(moments=True)
+        self.normalization = NORMALIZATIONS["half"]
+        width = self.network.width
+        self.narrow, self.widen = nn.Conv2d(2 * width, 2 * width, 1), nn.Conv2d(width, width, 1)
+        if load_weights and config.weights is not None:
+            self.load(config.weights)
+
+    def grid(self, size: Size) -> Grid:
+        rows, columns = self.network.grid(size[::-1])
+        return rows, columns
+
+    def distribution(self, pixels_NCHW: Tensor) -> Any:
+        """The normal distribution of the vectors: diffusers' `DiagonalGaussianDistribution`."""
+        self.network.grid(pixels_NCHW.shape[2:])
+        return diffusers_vae().DiagonalGaussianDistribution(self.narrow(self.network.encode(pixels_NCHW)).float())
+
+    def encode(self, pixels_NCHW: Tensor) -> Encoded:
+        found = self.distribution(pixels_NCHW)
+        return Encoded(found.sample() if self.training else found.mode(), None, {"kl": self.config.kl * found.kl().mean()})
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        return self.network.last_layer

@@ -1,0 +1,48 @@
+"""Networks of autoencoders: pixels to a small grid of many channels, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from omma.parts.base import Part, PartConfig, Registry
+
+
+class Network(Part, nn.Module):
+    """Encoder and decoder of an autoencoder.
+
+    Attributes:
+        width: channels between the two, L.
+        factor: pixels of a side that one vector stands for.
+    """
+
+    width: int
+    factor: int
+
+    class Config(PartConfig):
+        pass
+
+    def encode(self, pixels: Tensor) -> Tensor:
+        """[N, 3, height, width] (or with frames before the height) as [N, L, *grid]."""
+        raise NotImplementedError
+
+    def decode(self, vectors: Tensor) -> Tensor:
+        """The way back."""
+        raise NotImplementedError
+
+    def grid(self, sides: Sequence[int]) -> tuple[int, ...]:
+        """Of pixels of these sides (height, width; frames before them).
+
+        Raises:
+            BadInput: if it cannot read them.
+        """
+        raise NotImplementedError
+
+    @property
+    def last_layer(self) -> nn.Parameter:
+        """The weight of the last layer of the decoder."""
+        raise NotImplementedError
+
+
+NETWORKS: Registry[type[Network]] = Registry("autoencoder network")
