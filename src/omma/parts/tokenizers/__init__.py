@@ -1,6 +1,7 @@
 """Image tokenizers. See `omma.parts.tokenizers.base`."""
 
 from omma.parts.tokenizers import autoencoder as autoencoder
+from omma.parts.tokenizers import causal as causal
 from omma.parts.tokenizers import convolutional as convolutional
 from omma.parts.tokenizers import kl as kl
 from omma.parts.tokenizers import vq_kd as vq_kd

@@ -61,7 +61,11 @@ class QuantizedAutoencoder(Autoencoder):
         return self.quantizer.length(self.grid(size))
 
     def vectors(self, pixels_NCHW: Tensor) -> Tensor:
-        """[N, D, *grid], before they become codes."""
+        """[N, D, *grid], before they become codes.
+
+        Raises:
+            BadInput: for pictures, or clips [N, 3, frames, height, width], of sizes that the network cannot read.
+        """
         self.network.grid(pixels_NCHW.shape[2:])
         return self.narrow(self.network.encode(pixels_NCHW))
 
