@@ -30,6 +30,7 @@ from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.yaml_text import yaml_mapping, yaml_value
 
 SIZES = ("debug", "small", "paper")
@@ -52,6 +53,8 @@ class ModelRecipe(Settings):
     backbone: part_field(BACKBONES) | None = None  # type: ignore[valid-type]
     expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
     """Weights inside the language model that only image tokens use."""
+    image_tokenizer: part_field(IMAGE_TOKENIZERS) | None = None  # type: ignore[valid-type]
+    """What paints, by itself."""
     template: str = "vicuna-v1"
     system: str | None = None
     """System text of the template; the template's own if absent."""
@@ -68,10 +71,12 @@ class ModelRecipe(Settings):
     def _possible(self) -> ModelRecipe:
         if self.template not in TEMPLATES:
             raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
-        if self.encoder is None and self.backbone is None:
-            raise ValueError("an encoder or a backbone")
-        if self.encoder is not None and self.resolution is None:
-            raise ValueError("a resolution for the encoder")
+        if self.encoder is None and self.backbone is None and self.image_tokenizer is None:
+            raise ValueError("an encoder, a backbone or an image tokenizer")
+        if self.image_tokenizer is not None and not (self.encoder is None and self.backbone is None):
+            raise ValueError("an image tokenizer by itself")
+        if self.resolution is None and (self.encoder or self.image_tokenizer) is not None:
+            raise ValueError("a resolution for what reads pictures")
         if (self.projector is not None) != (self.encoder is not None and self.backbone is not None):
             raise ValueError("a projector exactly if there are both an encoder and a backbone")
         if not self.complete and (self.expert is not None or getattr(self.encoder, "expert", None) is not None):

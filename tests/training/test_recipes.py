@@ -12,6 +12,7 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from omma.data.sample import Sample, user
 from omma.model.answering import ModelAnswerer
+from omma.parts.tokenizers import Autoencoder
 from omma.recipe import Recipe, load_recipe, recipe_names, recipe_sizes
 from omma.training.loop import Progress
 from omma.training.run import train
@@ -46,6 +47,14 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
     elif model.language_model is not None:
         language_model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
         assert language_model.generate(torch.tensor([[1, 50, 60]]), max_new_tokens=3, do_sample=False).shape[1] > 3
+    elif recipe.model.image_tokenizer is not None:
+        tokenizer = model.image_tokenizer
+        assert isinstance(tokenizer, Autoencoder)
+        pixels = torch.rand(2, 3, 16, 16)
+        again = recipe.model.image_tokenizer.model_copy(update={"weights": str(tmp_path / "model")}).build(load_weights=True)
+        # Painted by what was saved in bf16 or float32, from the codes of the one that was trained.
+        painted = again.eval().decode(again.lookup(tokenizer.codes(pixels), tokenizer.grid((16, 16))))
+        assert painted.shape == pixels.shape and painted.isfinite().all()
     else:
         encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
         size = recipe.model.resolution.build().plan(30, 40).views[0].size

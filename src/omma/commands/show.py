@@ -61,6 +61,8 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 width = parts["language_model"].config.hidden_size
                 marks = model.resolution.build().marks if model.resolution is not None else ()
                 parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width, marks=marks)
+            if model.image_tokenizer is not None:
+                parts["image_tokenizer"] = model.image_tokenizer.build()
             if model.expert is not None:
                 parts["expert"] = attach(model.expert, parts["language_model"], inside="backbone")
     except OSError as error:
@@ -82,6 +84,7 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
         "projector": recipe.model.projector,
         "language_model": recipe.model.backbone,
         "expert": recipe.model.expert,
+        "image_tokenizer": recipe.model.image_tokenizer,
     }
     total = 0
     for name, config in configs.items():

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 
 from omma.data.llava_json import LlavaJson
 from omma.data.nlvr import Nlvr
+from omma.data.pictures import Pictures
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Question, Scene, Split, scene_random
 from omma.data.playground.laid_out import laid_out
@@ -189,6 +190,22 @@ class LlavaJsonSource(Source):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.data = LlavaJson(config.json_file, config.images)
+        self.length = len(self.data)
+
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
+        return self.data[index]
+
+
+@SOURCES.register("pictures")
+class PicturesSource(Source):
+    """All pictures of a folder and the folders in it, for objectives that read no texts."""
+
+    class Config(PartConfig):
+        folder: Path
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.data = Pictures(config.folder)
         self.length = len(self.data)
 
     def sample(self, index: int, *, epoch: int = 0) -> Sample:

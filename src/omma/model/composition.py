@@ -29,6 +29,7 @@ from omma.model.templates import template_named
 from omma.model.views import Arranger, Shape, encode, feature_counts
 from omma.parts.encoders import Encoder
 from omma.parts.resolution import Resolution
+from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.weights import locate
 
 IMAGE_TOKEN = "<image>"
@@ -52,6 +53,7 @@ class Composition(nn.Module):
         resolution: Resolution | None = None,
         encoder: Encoder | None = None,
         language_model: PreTrainedModel | None = None,
+        image_tokenizer: ImageTokenizer | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         image_token: str = IMAGE_TOKEN,
         template: str = "vicuna-v1",
@@ -64,6 +66,7 @@ class Composition(nn.Module):
         self.projector = vlm.projector if vlm is not None else None
         self.language_model = vlm.language_model if vlm is not None else language_model
         self.expert = vlm.expert if vlm is not None else None
+        self.image_tokenizer = image_tokenizer
         self.tokenizer = tokenizer
         self.image_token = image_token
         self.template = template
@@ -297,5 +300,6 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
         resolution=resolution,
         encoder=encoder,
         language_model=model.backbone.build().causal_lm(load_weights=load_weights) if model.backbone is not None else None,
+        image_tokenizer=model.image_tokenizer.build(load_weights=load_weights) if model.image_tokenizer is not None else None,
         **shared,
     )

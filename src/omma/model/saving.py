@@ -1,7 +1,8 @@
 """Saved models: a directory that says what it is, one safetensors file per part, loadable by `transformers` alone.
 
 The index file maps every tensor to its part's file, which is the sharded format of `transformers`: `from_pretrained`
-reads the same directory. A language model or an encoder alone is saved as a plain `transformers` model.
+reads the same directory. A language model or an encoder alone is saved as a plain `transformers` model, an image tokenizer with
+its config.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
+from omma.parts.tokenizers.saved import save_image_tokenizer
 
 PARTS = ("encoder", "projector", "language_model", "expert")
 EXPERTS = ("expert.", "encoder.expert.")
@@ -29,7 +31,9 @@ def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype)
 
     The directory is complete only when this returns; callers wrap it in `omma.storage.whole_directory`.
     """
-    if model.vlm is None:
+    if model.image_tokenizer is not None:
+        save_image_tokenizer(model.image_tokenizer, directory, dtype=dtype)
+    elif model.vlm is None:
         part = model.language_model if model.language_model is not None else model.encoder.model  # type: ignore[union-attr]
         part.config.dtype = dtype
         tied = set(part.all_tied_weights_keys)
@@ -112,7 +116,8 @@ def load_parts(model: Composition, directory: Path) -> None:
         BadInput: if files are missing or broken, or tensors do not fit.
     """
     tensors = read_tensors(directory)
-    module: torch.nn.Module = model.vlm or model.language_model or model.encoder.model  # type: ignore[union-attr,assignment]
+    alone: torch.nn.Module | None = model.vlm or model.language_model or model.image_tokenizer
+    module: torch.nn.Module = alone or model.encoder.model  # type: ignore[union-attr,assignment]
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
     # Models that were trained without may be given experts, which begin as no change, and a strategy's marks, which begin anew.

@@ -10,6 +10,7 @@ from omma.objectives import language_modeling as language_modeling
 from omma.objectives import masked_data_modeling as masked_data_modeling
 from omma.objectives import masked_image as masked_image
 from omma.objectives import masked_language_modeling as masked_language_modeling
+from omma.objectives import reconstruction as reconstruction
 from omma.objectives import self_distillation as self_distillation
 from omma.objectives import told_by_place as told_by_place
 from omma.objectives import transcription as transcription

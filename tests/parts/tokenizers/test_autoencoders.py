@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from omma.errors import BadInput
 from omma.parts.tokenizers import IMAGE_TOKENIZERS, Autoencoder
 from omma.parts.tokenizers.autoencoder import QuantizedAutoencoder
 from omma.parts.tokenizers.kl import KlAutoencoder
+from omma.parts.tokenizers.saved import save_image_tokenizer
 
 diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
 
@@ -146,17 +148,27 @@ def test_every_weight_learns_from_pixels_and_losses(kind: str) -> None:
 @toys
 def test_weights_from_a_file(kind: str, tmp_path: Path) -> None:
     tokenizer = built(TOYS[kind])
-    file = tmp_path / "objective.safetensors"
     with torch.no_grad():
         for parameter in tokenizer.parameters():
-            parameter.add_(1)
-    save_file({f"visual_tokenizer.{name}": tensor for name, tensor in tokenizer.state_dict().items()}, file)
-    again = built(TOYS[kind] | {"weights": str(file)})
+            parameter.add_(0.123)
+    save_image_tokenizer(tokenizer, tmp_path, dtype=torch.float32)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved == {"model_type": "omma_image_tokenizer", "image_tokenizer": tokenizer.config.to_dict()}
+    again = built(saved["image_tokenizer"] | {"weights": str(tmp_path)})
     for name, tensor in tokenizer.state_dict().items():
         assert torch.equal(again.state_dict()[name], tensor)
     with pytest.raises(BadInput, match=r"expected network\..* of shape"):
         wider = TOYS[kind]["network"] | {"channels": 16}
-        built(TOYS[kind] | {"network": wider, "weights": str(file)})
+        built(TOYS[kind] | {"network": wider, "weights": str(tmp_path)})
+    # In bf16 all but what codes are compared with.
+    save_image_tokenizer(tokenizer, tmp_path, dtype=torch.bfloat16)
+    for name, tensor in load_file(tmp_path / "model.safetensors").items():
+        assert tensor.dtype == (torch.float32 if name.startswith("quantizer.") else torch.bfloat16)
+    (tmp_path / "model.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadInput, match=r"model.safetensors: expected the weights of an image tokenizer"):
+        built(TOYS[kind] | {"weights": str(tmp_path)})
+    with pytest.raises(BadInput, match=r"image tokenizer.weights: expected a directory with a config.json, found \./nowhere"):
+        built(TOYS[kind] | {"weights": "./nowhere"})
 
 
 def test_bad_sizes_and_widths_are_refused() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -36,10 +37,12 @@ class Quantizer(Part, nn.Module):
     Attributes:
         vocabulary: how many codes there are.
         width: numbers of a vector, D.
+        terms: names of its losses.
     """
 
     vocabulary: int
     width: int
+    terms: ClassVar[tuple[str, ...]]
 
     class Config(PartConfig):
         pass

@@ -26,6 +26,8 @@ TEMPERATURE = 0.01
 class Lfq(Quantizer):
     """Bit i of a code, the least significant first, is 1 where number i of the vector is above 0."""
 
+    terms = ("commitment", "entropy")
+
     class Config(PartConfig):
         width: int = Field(ge=1, le=62)
         """Bits of a code: 2^width codes."""

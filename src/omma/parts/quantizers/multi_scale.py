@@ -30,11 +30,15 @@ class Phi(nn.Conv2d):
         super().__init__(width, width, 3, padding=1)
 
     def forward(self, vectors_NDHH: Tensor) -> Tensor:
-        return 0.5 * vectors_NDHH + 0.5 * super().forward(vectors_NDHH)
+        # In float32, whatever the weights are in while they learn.
+        assert self.bias is not None
+        return 0.5 * vectors_NDHH + 0.5 * self._conv_forward(vectors_NDHH, self.weight.float(), self.bias.float())
 
 
 @QUANTIZERS.register("multi-scale")
 class MultiScale(Quantizer):
+    terms = ("commitment", "codebook")
+
     class Config(PartConfig):
         codes: int = Field(default=4096, ge=2)
         width: int = Field(default=32, ge=1)

@@ -26,6 +26,8 @@ EPSILON = 1e-5
 
 @QUANTIZERS.register("vq")
 class Vq(Quantizer):
+    terms = ("commitment", "codebook")
+
     class Config(PartConfig):
         codes: int = Field(ge=2)
         width: int = Field(ge=1)
@@ -43,9 +45,13 @@ class Vq(Quantizer):
         super().__init__(config)
         self.vocabulary, self.width = config.codes, config.width
         codes = torch.empty(config.codes, config.width).uniform_(-1 / config.codes, 1 / config.codes)
-        # A parameter either way, as published counts have it; what follows the vectors takes no gradients.
-        self.codebook = nn.Parameter(F.normalize(codes, dim=1) if config.unit else codes, requires_grad=config.decay is None)
-        if config.decay is not None:
+        codes = F.normalize(codes, dim=1) if config.unit else codes
+        self.codebook: Tensor
+        if config.decay is None:
+            self.codebook = nn.Parameter(codes)
+        else:
+            # Buffers: no optimizer touches them, and they go with checkpoints.
+            self.register_buffer("codebook", codes)
             self.register_buffer("uses", torch.zeros(config.codes))
             self.register_buffer("sums", torch.zeros(config.codes, config.width))
 
@@ -60,9 +66,11 @@ class Vq(Quantizer):
             found = F.normalize(found, dim=2)
         codes = nearest(found.detach().flatten(0, 1), book.detach()).view(found.shape[:2])
         quantized = F.embedding(codes, book)
-        losses = {"commitment": self.config.commitment * F.mse_loss(found, quantized.detach())}
-        if self.config.decay is None:
-            losses["codebook"] = F.mse_loss(quantized, found.detach())
+        losses = {
+            "commitment": self.config.commitment * F.mse_loss(found, quantized.detach()),
+            # Where codes follow by averages there is nothing that this moves.
+            "codebook": F.mse_loss(quantized, found.detach()),
+        }
         return Quantized(on_grid(straight_through(found, quantized), vectors.shape[2:]), codes, losses)
 
     def lookup(self, codes_NT: Tensor, grid: Sequence[int]) -> Tensor:

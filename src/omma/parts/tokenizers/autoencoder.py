@@ -5,8 +5,7 @@ VQGAN (arXiv 2012.09841), MAGVIT-v2 (2310.05737) and VAR (2404.02905) differ in 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +17,7 @@ from omma.parts.quantizers.base import QUANTIZERS, Quantizer
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
 from omma.parts.tokenizers.networks import NETWORKS, Network
+from omma.parts.tokenizers.saved import load_image_tokenizer
 
 
 @IMAGE_TOKENIZERS.register("quantized-autoencoder")
@@ -29,14 +29,18 @@ class QuantizedAutoencoder(Autoencoder):
         quantizer: part_field(QUANTIZERS)  # type: ignore[valid-type]
         bridge: Literal[1, 3] | None = 1
         """Side of the convolutions between network and quantizer, before and behind it; none where both have the same width."""
-        weights: Path | None = None
-        """A safetensors file of its own tensors, such as the ``objective.safetensors`` that the stage that trained it left."""
+        weights: str | None = None
+        """``zoo:NAME``, or the directory of a saved one."""
+
+        def spelled_out(self) -> dict[str, Any]:
+            return {**self.to_dict(), "weights": None}
 
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
         self.network: Network = config.network.build()
         self.quantizer: Quantizer = config.quantizer.build()
         self.normalization, self.vocabulary = NORMALIZATIONS["half"], self.quantizer.vocabulary
+        self.terms = self.quantizer.terms
         outer, inner, side = self.network.width, self.quantizer.width, config.bridge
         self.narrow: nn.Module = nn.Identity()
         self.widen: nn.Module = nn.Identity()
@@ -51,7 +55,7 @@ class QuantizedAutoencoder(Autoencoder):
                 remedy="give both the same width, or leave bridge out",
             )
         if load_weights and config.weights is not None:
-            self.load(config.weights)
+            load_image_tokenizer(self, config.weights)
 
     def grid(self, size: Size) -> Grid:
         rows, columns = self.network.grid(size[::-1])
@@ -70,8 +74,9 @@ class QuantizedAutoencoder(Autoencoder):
         return self.narrow(self.network.encode(pixels_NCHW))
 
     def encode(self, pixels_NCHW: Tensor) -> Encoded:
-        quantized = self.quantizer(self.vectors(pixels_NCHW))
-        return Encoded(quantized.vectors, quantized.codes, quantized.losses)
+        vectors = self.vectors(pixels_NCHW)
+        quantized = self.quantizer(vectors)
+        return Encoded(quantized.vectors, vectors, quantized.codes, quantized.losses)
 
     def decode(self, vectors: Tensor) -> Tensor:
         return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))
@@ -82,6 +87,9 @@ class QuantizedAutoencoder(Autoencoder):
 
     def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
         return self.quantizer.lookup(codes_NT, grid)
+
+    def follow(self, vectors: Tensor, codes_NT: Tensor) -> None:
+        self.quantizer.follow(vectors, codes_NT)
 
     @property
     def last_layer(self) -> nn.Parameter:

@@ -5,7 +5,6 @@ Vectors are drawn from a normal distribution, which is kept near the standard on
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
 from omma.parts.tokenizers.convolutional import diffusers_vae
 from omma.parts.tokenizers.networks import NETWORKS, Network
+from omma.parts.tokenizers.saved import load_image_tokenizer
 
 
 @IMAGE_TOKENIZERS.register("kl-autoencoder")
@@ -24,13 +24,17 @@ class KlAutoencoder(Autoencoder):
     """Pixels are in [-1, 1]. In training vectors are drawn; else they are the means."""
 
     vocabulary = 0
+    terms = ("kl",)
 
     class Config(PartConfig):
         network: part_field(NETWORKS)  # type: ignore[valid-type]
         kl: float = Field(default=1e-6, ge=0)
         """Share of the divergence from the standard normal distribution, in nats a picture."""
-        weights: Path | None = None
-        """A safetensors file of its own tensors, such as the ``objective.safetensors`` that the stage that trained it left."""
+        weights: str | None = None
+        """``zoo:NAME``, or the directory of a saved one."""
+
+        def spelled_out(self) -> dict[str, Any]:
+            return {**self.to_dict(), "weights": None}
 
     def __init__(self, config: Config, *, load_weights: bool = False) -> None:
         super().__init__(config)
@@ -39,7 +43,7 @@ class KlAutoencoder(Autoencoder):
         width = self.network.width
         self.narrow, self.widen = nn.Conv2d(2 * width, 2 * width, 1), nn.Conv2d(width, width, 1)
         if load_weights and config.weights is not None:
-            self.load(config.weights)
+            load_image_tokenizer(self, config.weights)
 
     def grid(self, size: Size) -> Grid:
         rows, columns = self.network.grid(size[::-1])
@@ -52,7 +56,8 @@ class KlAutoencoder(Autoencoder):
 
     def encode(self, pixels_NCHW: Tensor) -> Encoded:
         found = self.distribution(pixels_NCHW)
-        return Encoded(found.sample() if self.training else found.mode(), None, {"kl": self.config.kl * found.kl().mean()})
+        vectors = found.sample() if self.training else found.mode()
+        return Encoded(vectors, vectors, None, {"kl": self.config.kl * found.kl().mean()})
 
     def decode(self, vectors: Tensor) -> Tensor:
         return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import torch
 from pydantic import Field
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +23,9 @@ from omma.parts.encoders.base import ENCODERS, Encoder
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, ImageTokenizer
 from omma.parts.tokenizers.codebook import Codebook
+
+PREFIX = "visual_tokenizer."
+"""What its names begin with in the file that a stage leaves of an objective that trained one."""
 
 
 @IMAGE_TOKENIZERS.register("vq-kd")
@@ -49,7 +54,7 @@ class VqKd(ImageTokenizer):
         self.narrow = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, config.width))
         self.codebook = Codebook(config.codes, config.width, decay=config.decay)
         if load_weights and config.weights is not None:
-            self.load(config.weights)
+            self._load(config.weights)
 
     def grid(self, size: Size) -> Grid:
         return self.encoder.grid(size)
@@ -62,3 +67,17 @@ class VqKd(ImageTokenizer):
     def codes(self, pixels_NCHW: Tensor) -> Tensor:
         vectors = self.vectors(pixels_NCHW)
         return self.codebook.nearest(vectors.flatten(0, 1)).view(vectors.shape[:2])
+
+    def _load(self, file: Path) -> None:
+        remedy = "name the file that training it left, with a recipe of the same tokenizer"
+        try:
+            tensors = load_file(file)
+        except (OSError, SafetensorError) as error:
+            raise BadInput(str(file), expected="a safetensors file", found=str(error), remedy=remedy) from None
+        own = {name.removeprefix(PREFIX): t for name, t in tensors.items() if name.startswith(PREFIX)} or tensors
+        expected = {name: tensor.shape for name, tensor in self.state_dict().items()}
+        for name, shape in expected.items():
+            if name not in own or own[name].shape != shape:
+                found = "no such tensor" if name not in own else f"shape {tuple(own[name].shape)}"
+                raise BadInput(str(file), expected=f"{name} of shape {tuple(shape)}", found=found, remedy=remedy)
+        self.load_state_dict({name: own[name] for name in expected})
