@@ -143,7 +143,13 @@ def test_a_tower_of_stages_is_told_in_a_few_words(command, stages: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("recipe", "words"), [("encoder-small", "dpt, 1 layers of width 32, read"), ("prismatic-dual", "layers of width 32, read")]
+    ("recipe", "words"),
+    [
+        ("encoder-small", "dpt, 1 layers of width 32, read"),
+        ("prismatic-dual", "layers of width 32, read"),
+        ("vq-tokenizer", "convolutional, 2 x 2 pixels a vector; vq, 16 codes of 4 numbers"),
+        ("magvit2-tokenizer", "causal, 2 x 2 pixels a vector; lfq, 64 codes of 6 numbers"),
+    ],
 )
 def test_towers_are_told_in_a_few_words(command, recipe: str, words: str) -> None:
     shown = " ".join(command("show", recipe, "--size", "debug").stdout.split())

@@ -16,6 +16,7 @@ from omma.evaluation.report.numbers import memory
 from omma.model.views import Arranger
 from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
+from omma.parts.tokenizers import Autoencoder
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
 PICTURES = ((128, 128), (336, 336), (640, 480), (1080, 1920), (3000, 800))
@@ -99,6 +100,8 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
 
 def _what(config: Any, part: nn.Module) -> str:
     """A part in a few words: its architecture's size, or its settings."""
+    if isinstance(part, Autoencoder):
+        return part.in_words()
     if isinstance(part, SideBySide):
         return "; ".join(_what(one, tower) for one, tower in zip(config.encoders, part.encoders, strict=True))
     inner = getattr(part, "model", part)

@@ -57,6 +57,11 @@ class QuantizedAutoencoder(Autoencoder):
         if load_weights and config.weights is not None:
             load_image_tokenizer(self, config.weights)
 
+    def in_words(self) -> str:
+        side, config = self.network.factor, self.config
+        codes = f"{config.quantizer.type}, {self.vocabulary:,} codes of {self.quantizer.width} numbers"
+        return f"{config.network.type}, {side} x {side} pixels a vector; {codes}"
+
     def grid(self, size: Size) -> Grid:
         rows, columns = self.network.grid(size[::-1])
         return rows, columns

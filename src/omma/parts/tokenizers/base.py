@@ -68,6 +68,10 @@ class Autoencoder(ImageTokenizer):
 
     terms: tuple[str, ...]
 
+    def in_words(self) -> str:
+        """What it is in one line."""
+        raise NotImplementedError
+
     def encode(self, pixels_NCHW: Tensor) -> Encoded:
         """Normalised pixels as vectors, and what these cost."""
         raise NotImplementedError

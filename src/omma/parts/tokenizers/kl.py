@@ -45,6 +45,10 @@ class KlAutoencoder(Autoencoder):
         if load_weights and config.weights is not None:
             load_image_tokenizer(self, config.weights)
 
+    def in_words(self) -> str:
+        side, network = self.network.factor, self.network
+        return f"{self.config.network.type}, {side} x {side} pixels a vector of {network.width} numbers"
+
     def grid(self, size: Size) -> Grid:
         rows, columns = self.network.grid(size[::-1])
         return rows, columns
