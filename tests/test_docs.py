@@ -132,6 +132,15 @@ def test_python_in_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert first.strip() == second.strip() != ""
 
 
+def test_python_in_the_page_of_image_tokenizers_runs(capsys) -> None:
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
+    first, second = blocks("docs/image-tokenizers.md", "python")
+    exec(compile(first, "docs/image-tokenizers.md", "exec"), {})
+    exec(compile(second, "docs/image-tokenizers.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert "torch.Size([1, 130]) torch.Size([1, 3, 64, 64]) 1024" in shown and "of 100 prompts" in shown
+
+
 def test_python_in_the_playground_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     (code,) = blocks("docs/playground.md", "python")
