@@ -16,7 +16,7 @@ from omma.objectives.patch_discriminator import PatchDiscriminator, gradient_pen
 from omma.objectives.reconstruction import Reconstruction
 from omma.recipe import load_recipe
 from omma.training.run import train
-from toy_training import assert_close, gradients, samples, step_of, weights
+from toy_training import assert_close, gradients, log_lines, samples, step_of, weights
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
 
@@ -175,6 +175,23 @@ def test_the_same_files_with_the_same_seed(tmp_path: Path) -> None:
     assert weights(tmp_path / "one") == weights(tmp_path / "two")
 
 
+@pytest.mark.parametrize("name", ["vq-tokenizer", "magvit2-tokenizer"])
+def test_resumed_is_uninterrupted(name: str, tmp_path: Path) -> None:
+    """Codes that begin anew at random, moving averages of weights and of scores included."""
+    recipe = load_recipe(name, "debug", ["stages.tokenize.checkpoint_every=1", "stages.tokenize.steps=5"])
+    train(recipe, tmp_path / "whole")
+
+    def stop(progress: Any) -> None:
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "parts", report=stop)
+    train(recipe, tmp_path / "parts")
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    assert log_lines(tmp_path / "parts") == log_lines(tmp_path / "whole")
+
+
 def test_the_discriminator_by_itself() -> None:
     torch.manual_seed(0)
     discriminator, real = PatchDiscriminator(8, 2), torch.randn(3, 3, 16, 16)
@@ -198,6 +215,8 @@ def test_bad_models_and_judges_are_refused() -> None:
         built(model_of(), judge=JUDGE)
     with pytest.raises(BadInput, match=r"whose layers can be read, found Patches"):
         built(model_of(), perceptual=0.5, judge={"type": "patches", "patch": 8})
+    with pytest.raises(BadInput, match="a share above 0 of absolute, squared or perceptual"):
+        built(model_of(), absolute=0)
     other = load_recipe("var-tokenizer", "debug", ["model.resolution.size=32"])
     with pytest.raises(BadInput, match=r"pictures of 8 x 8 vectors, as the last scale has, found 16 x 16"):
         built(compose(other.model))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -73,6 +73,12 @@ class Reconstruction(Objective):
         flip: float = Field(default=0.0, ge=0, le=1)
         """How likely a picture is mirrored, which is not for anything with text in it."""
         micro_samples: int = Field(default=32, ge=1)
+
+        @model_validator(mode="after")
+        def _something(self) -> Reconstruction.Config:
+            if not self.absolute + self.squared + self.perceptual:
+                raise ValueError("a share above 0 of absolute, squared or perceptual differences")
+            return self
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)

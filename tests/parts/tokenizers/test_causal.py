@@ -107,6 +107,18 @@ def test_upsampling_weaves_channels_into_places_and_keeps_one_first_frame() -> N
     assert frames.shape == (1, 4, 5, 4, 4)
 
 
+def test_continuous_vectors_of_pictures() -> None:
+    torch.manual_seed(0)
+    kl = IMAGE_TOKENIZERS.parse({"type": "kl-autoencoder", "network": SMALL}, where="image tokenizer").build().eval()
+    encoded = kl.encode(torch.rand(2, 3, 8, 8))
+    assert encoded.vectors.shape == (2, 6, 2, 2) and kl.decode(encoded.vectors).shape == (2, 3, 8, 8)
+    with pytest.raises(BadInput, match=r"one that reads pictures, found one for clips"):
+        IMAGE_TOKENIZERS.parse({"type": "kl-autoencoder", "network": SMALL | {"temporal": 1}}, where="image tokenizer").build()
+    with pytest.raises(BadInput, match=r"none for a network that reads clips.*found 1; set bridge to null"):
+        data = {"type": "quantized-autoencoder", "network": SMALL | {"temporal": 1}, "quantizer": {"type": "lfq", "width": 6}}
+        IMAGE_TOKENIZERS.parse(data, where="image tokenizer").build()
+
+
 def test_every_weight_learns() -> None:
     found = small(1).train()
     clip = torch.rand(2, 3, 5, 8, 8)

@@ -44,6 +44,13 @@ class QuantizedAutoencoder(Autoencoder):
         outer, inner, side = self.network.width, self.quantizer.width, config.bridge
         self.narrow: nn.Module = nn.Identity()
         self.widen: nn.Module = nn.Identity()
+        if side is not None and self.network.axes != 2:
+            raise BadInput(
+                "image tokenizer.bridge",
+                expected="none for a network that reads clips, which brings vectors to the quantizer's width itself",
+                found=str(side),
+                remedy="set bridge to null",
+            )
         if side is not None:
             self.narrow = nn.Conv2d(outer, inner, side, padding=side // 2)
             self.widen = nn.Conv2d(inner, outer, side, padding=side // 2)

@@ -114,7 +114,10 @@ class Causal(Network):
                 raise ValueError(f"at most {len(self.multipliers) - 1} levels with fewer frames")
             return self
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, moments: bool = False) -> None:
+        """Args:
+        moments: whether the encoder writes mean and log variance instead of vectors.
+        """
         super().__init__(config)
         self.width, levels = config.width, len(config.multipliers)
         self.factor = 1 << (levels - 1)
@@ -136,7 +139,7 @@ class Causal(Network):
             if level < levels - 1:
                 down.append(_conv(axes, side, side, stride=strides(level)))
         down += [*blocks(lowest, lowest), nn.GroupNorm(config.groups, lowest, eps=EPSILON), nn.SiLU()]
-        self.encoder = nn.Sequential(*down, _conv(axes, lowest, config.width, 1))
+        self.encoder = nn.Sequential(*down, _conv(axes, lowest, config.width * (2 if moments else 1), 1))
 
         self.enter = nn.Sequential(_conv(axes, config.width, lowest), *blocks(lowest, lowest))
         self.told, self.levels = nn.ModuleList(), nn.ModuleList()

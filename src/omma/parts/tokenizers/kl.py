@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 from torch import Tensor, nn
 
+from omma.errors import BadInput
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import NORMALIZATIONS
 from omma.parts.resolution.base import Grid, Size
@@ -40,6 +41,13 @@ class KlAutoencoder(Autoencoder):
         super().__init__(config)
         self.network: Network = config.network.build(moments=True)
         self.normalization = NORMALIZATIONS["half"]
+        if self.network.axes != 2:
+            raise BadInput(
+                "image tokenizer.network",
+                expected="one that reads pictures",
+                found="one for clips",
+                remedy="leave temporal out",
+            )
         width = self.network.width
         self.narrow, self.widen = nn.Conv2d(2 * width, 2 * width, 1), nn.Conv2d(width, width, 1)
         if load_weights and config.weights is not None:

@@ -15,16 +15,20 @@ class Network(Part, nn.Module):
     Attributes:
         width: channels between the two, L.
         factor: pixels of a side that one vector stands for.
+        axes: of what it reads besides channels: 2 for pictures, 3 for clips.
+
+    Built with ``moments``, its encoder writes mean and log variance, 2 L channels.
     """
 
     width: int
     factor: int
+    axes: int = 2
 
     class Config(PartConfig):
         pass
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """[N, 3, height, width] (or with frames before the height) as [N, L, *grid]."""
+        """[N, 3, height, width] (or with frames before the height) as [N, L or 2 L, *grid]."""
         raise NotImplementedError
 
     def decode(self, vectors: Tensor) -> Tensor:
