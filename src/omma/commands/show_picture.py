@@ -64,11 +64,11 @@ def run(name: str, size: str, overrides: list[str], image: Path, out: Path | Non
         BadInput: for a bad recipe, one without pictures, or a picture that cannot be read.
     """
     recipe = load_recipe(name, size, overrides)
-    if recipe.model.resolution is None:
+    if recipe.model.encoder is None:
         raise BadInput(
             f"recipe {name}",
             expected="one that takes pictures",
-            found="a language model alone",
+            found="an image tokenizer alone" if recipe.model.image_tokenizer is not None else "a language model alone",
             remedy="leave --image out, or name another recipe",
         )
     picture = _read(image)
