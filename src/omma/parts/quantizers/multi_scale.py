@@ -91,7 +91,7 @@ class MultiScale(Quantizer):
         for k, scale in enumerate(self.config.scales):
             reduced = F.interpolate(rest, (scale, scale), mode="area") if scale != side else rest
             codes.append(nearest(rows(reduced).flatten(0, 1), book.detach()).view(len(whole), -1))
-            told = self._enlarged(k, codes[-1])
+            told = self.enlarged(k, codes[-1])
             sum_of_scales, rest = sum_of_scales + told, rest - told.detach()
             losses["commitment"] = losses["commitment"] + self.config.commitment * F.mse_loss(whole, sum_of_scales.detach())
             losses["codebook"] = losses["codebook"] + F.mse_loss(sum_of_scales, whole.detach())
@@ -109,11 +109,11 @@ class MultiScale(Quantizer):
         total: Tensor | None = None
         counts = [scale * scale for scale in self.config.scales]
         for k, codes in enumerate(codes_NT.split(counts, dim=1)):
-            told = self._enlarged(k, codes)
+            told = self.enlarged(k, codes)
             total = told if total is None else total + told
             yield total
 
-    def _enlarged(self, k: int, codes_NT: Tensor) -> Tensor:
+    def enlarged(self, k: int, codes_NT: Tensor) -> Tensor:
         """What the codes of one scale stand for, on the whole grid."""
         scale, side = self.config.scales[k], self.config.scales[-1]
         vectors = F.embedding(codes_NT, self.codebook.float()).transpose(1, 2).unflatten(2, (scale, scale))
