@@ -1,7 +1,7 @@
 """Next-scale prediction: whole maps of codes, coarse to fine (VAR, arXiv 2404.02905, section 3.2).
 
-The slots of a scale are filled with what the coarser scales stand for together, reduced to that scale's size, and all of its codes
-are predicted at once. Guidance grows from nothing at the first scale to its strength at the last.
+The slots of a scale are filled with what the coarser scales stand for together, reduced to its size, and all of its codes are
+predicted at once. Guidance grows from nothing at the first scale to its strength at the last.
 
 Shapes: as in `omma.parts.painters.base`; D numbers of a code, H rows and columns of the last scale.
 """
