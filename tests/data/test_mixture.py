@@ -160,3 +160,18 @@ def test_seeds_differ() -> None:
 def test_impossible_mixtures(sources: tuple[tuple[int | None, float | Ramp], ...], complaint: str) -> None:
     with pytest.raises(ValueError, match=complaint):
         mixture(*sources)
+
+
+def test_generated_data_begin_elsewhere_and_others_do_not() -> None:
+    class Generated(Counting):
+        generated = True
+
+        class Config(Counting.Config):
+            pass
+
+    sources = [(Generated(Counting.Config(name=str(count), count=count)), 1.0) for count in (None, 7)]
+    sources.append((Counting(Counting.Config(name="given", count=7)), 1.0))
+    plain, moved = Mixture(sources, 3), Mixture(sources, 3, begin=1000)
+    for position in range(300):
+        source, index, epoch = plain.locate(position)
+        assert moved.locate(position) == (source, index + (1000 if source < 2 else 0), epoch)

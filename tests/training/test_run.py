@@ -253,3 +253,18 @@ def test_epochs_of_endless_data(tmp_path: Path) -> None:
         train(toy_recipe(stages={"align": endless}), tmp_path)
     train(toy_recipe(stages={"align": {**ALIGN, "steps": None, "epochs": 0.7}}), tmp_path / "other")
     assert len(log_lines(tmp_path / "other")) == round(12 * 0.7 / 4)
+
+
+def test_another_seed_learns_from_other_scenes_even_with_the_same_weights(tmp_path: Path) -> None:
+    """One source and a model that is given: without scenes of their own, runs of two seeds would be one."""
+    train(toy_recipe(stages={"align": ALIGN}), tmp_path / "given")
+    endless = {**INSTRUCT, "data": [{"source": {"type": "playground", "world": "shapes", "turns": 2}}]}
+    lines = []
+    for name, seed in (("one", 0), ("again", 0), ("two", 1)):
+        recipe = toy_recipe(
+            model={"from_checkpoint": str(tmp_path / "given" / "model")}, stages={"instruct": endless}, seed=seed
+        )
+        train(recipe, tmp_path / name)
+        lines.append([line["loss"] for line in log_lines(tmp_path / name)])
+    assert lines[0] == lines[1]
+    assert all(a != b for a, b in zip(lines[0], lines[2], strict=True))

@@ -38,13 +38,14 @@ class Mixture:
     Args:
         sources: with their weights, in any unit. Weights that move do so from block to block.
         seed: decides the interleaving and every epoch's order.
+        begin: what is added to the indices of generated sources.
 
     Raises:
         ValueError: without sources, with more than BLOCK, for a weight that is not positive in the end or negative at the
             beginning, where all are zero at the beginning, or for an empty source.
     """
 
-    def __init__(self, sources: Sequence[tuple[Source, float | Ramp]], seed: int = 0) -> None:
+    def __init__(self, sources: Sequence[tuple[Source, float | Ramp]], seed: int = 0, begin: int = 0) -> None:
         if not 0 < len(sources) <= BLOCK:
             raise ValueError(f"a mixture has 1 to {BLOCK} sources, not {len(sources)}")
         ramps = [weight if isinstance(weight, Ramp) else Ramp(weight, weight, 1) for _, weight in sources]
@@ -67,6 +68,7 @@ class Mixture:
         # How many samples of each source stand before each of these blocks, and before the first one behind them.
         self._before = np.concatenate([np.zeros_like(self.counts[None]), self._early.cumsum(axis=0)])
         self.seed = seed
+        self._begins = [begin if source.generated else 0 for source, _ in sources]
         self._slots = lru_cache(maxsize=4)(self._block)
         self._order = lru_cache(maxsize=2 * len(self.sources))(self._epoch_order)
 
@@ -76,11 +78,11 @@ class Mixture:
         source, rank = map(int, self._slots(block)[slot])
         moved = min(block, len(self._early))
         index = int(self._before[moved, source]) + (block - moved) * int(self.counts[source]) + rank
-        length = self.sources[source].length
+        length, begin = self.sources[source].length, self._begins[source]
         if length is None:
-            return source, index, 0
+            return source, begin + index, 0
         epoch, place = divmod(index, length)
-        return source, int(self._order(source, epoch, length)[place]), epoch
+        return source, begin + int(self._order(source, epoch, length)[place]), epoch
 
     def sample(self, position: int) -> Sample:
         """The sample at a position. Raises BadInput if that record is at fault."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -27,9 +27,11 @@ class Source(Part):
 
     Attributes:
         length: number of samples, or None if the supply is endless.
+        generated: whether there is a sample at any index, however long it is: a run with another seed then learns from others.
     """
 
     length: int | None
+    generated: ClassVar[bool] = False
 
     class Config(PartConfig):
         pass
@@ -70,6 +72,8 @@ class PlaygroundSource(Source):
     description), *text* (the description alone, as running text), *picture* (pictures and not a word) and *read* (the first
     picture, whose words are read out, `omma.data.playground.read_out`).
     """
+
+    generated = True
 
     class Config(PartConfig):
         world: str

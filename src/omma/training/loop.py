@@ -88,6 +88,7 @@ class StageRun:
     Attributes:
         directory: of the run; it exists.
         offset: steps of the run's earlier stages: checkpoints are numbered through.
+        begin: where generated data begin.
         report: called after every step.
         announce: called with what is worth reading before the first one.
         before: what the stage before learned that this one's objective goes on with.
@@ -100,6 +101,7 @@ class StageRun:
     seed: int
     workers: int
     offset: int = 0
+    begin: int = 0
     report: Callable[[Progress], None] = lambda progress: None
     announce: Callable[[str], None] = lambda text: None
     before: Handover | None = None
@@ -121,9 +123,13 @@ def stage_steps(recipe: StageRecipe, mixture: Mixture) -> int:
     return max(1, round(length * recipe.epochs / recipe.batch))
 
 
-def build_mixture(recipe: StageRecipe, seed: int) -> Mixture:
-    """The stage's data, interleaved by weight."""
-    return Mixture([(entry.source.build(), _weight(recipe, entry)) for entry in recipe.data], seed)
+def build_mixture(recipe: StageRecipe, seed: int, begin: int = 0) -> Mixture:
+    """The stage's data, interleaved by weight.
+
+    Args:
+        begin: where generated data begin.
+    """
+    return Mixture([(entry.source.build(), _weight(recipe, entry)) for entry in recipe.data], seed, begin)
 
 
 def _weight(recipe: StageRecipe, entry: WeightedSource) -> float | Ramp:
@@ -185,7 +191,7 @@ def _activation_checkpointing(model: PreTrainedModel, action: str) -> Callable[.
 def _train(run: StageRun, objective: Objective, optimizer: MasterOptimizer) -> int:
     """All steps that are left, with the log and the checkpoints; the number of all."""
     recipe = run.recipe
-    mixture = build_mixture(recipe, run.seed)
+    mixture = build_mixture(recipe, run.seed, run.begin)
     steps = stage_steps(recipe, mixture)
     sweep(run.directory / "checkpoints")
     done = saved = _resume(run, optimizer)

@@ -45,6 +45,9 @@ from omma.training.precision import compute_dtype, storage_dtype
 PATIENCE = 10.0
 """Seconds to wait for a process that was just killed to let go of its run."""
 
+SAMPLES_OF_A_SEED = 1 << 32
+"""How far apart the generated data of runs with different seeds lie: no two learn from the same."""
+
 FREE_FIELDS = ("about", "paper", "evaluation", "workers", "feature_cache_gb")
 FREE_STAGE_FIELDS = ("bad_samples", "checkpoint_every", "validation")
 """What may differ when a run is resumed: nothing that a step's numbers depend on."""
@@ -218,6 +221,7 @@ def _train(
             seed=recipe.seed * 1000 + number,
             workers=recipe.workers,
             offset=offset,
+            begin=recipe.seed * SAMPLES_OF_A_SEED,
             report=report,
             announce=announce,
             before=before,
