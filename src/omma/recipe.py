@@ -71,10 +71,8 @@ class ModelRecipe(Settings):
     def _possible(self) -> ModelRecipe:
         if self.template not in TEMPLATES:
             raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
-        if self.encoder is None and self.backbone is None and self.image_tokenizer is None:
-            raise ValueError("an encoder, a backbone or an image tokenizer")
-        if self.image_tokenizer is not None and not (self.encoder is None and self.backbone is None):
-            raise ValueError("an image tokenizer by itself")
+        if (self.image_tokenizer is None) is (self.encoder is None and self.backbone is None):
+            raise ValueError("an encoder or a backbone, or else an image tokenizer by itself")
         if self.resolution is None and (self.encoder or self.image_tokenizer) is not None:
             raise ValueError("a resolution for what reads pictures")
         if (self.projector is not None) != (self.encoder is not None and self.backbone is not None):

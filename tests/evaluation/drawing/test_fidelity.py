@@ -12,7 +12,7 @@ from scipy import linalg
 
 from omma.errors import BadInput
 from omma.evaluation.drawing.codes import CodeUse, code_use
-from omma.evaluation.drawing.fidelity import features_of, frechet_distance, kernel_distance, psnr, ssim
+from omma.evaluation.drawing.fidelity import frechet_distance, kernel_distance, psnr, ssim
 
 
 def picture(seed: int, size: tuple[int, int] = (24, 20)) -> Image.Image:
@@ -71,17 +71,6 @@ def test_kernel_distance_as_the_library_has_it() -> None:
     # Without bias: two samples of one distribution are as often below 0 as above.
     same = [kernel_distance(normal(60, 4, seed), normal(60, 4, seed + 100)) for seed in range(60)]
     assert abs(np.mean(same)) < 3 * np.std(same) / 60**0.5 and min(same) < 0
-
-
-def test_features_in_parts_are_features() -> None:
-    pictures = [picture(seed) for seed in range(7)]
-
-    def network(some: list[Image.Image]) -> np.ndarray:
-        assert len(some) <= 3
-        return np.stack([np.asarray(one).mean((0, 1)) for one in some])
-
-    found = features_of(pictures, network, batch=3)  # type: ignore[arg-type]
-    assert found.shape == (7, 3) and np.array_equal(found[4], np.asarray(pictures[4]).mean((0, 1)))
 
 
 def test_what_cannot_be_compared() -> None:

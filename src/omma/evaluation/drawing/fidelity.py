@@ -8,7 +8,6 @@ Shapes: N pictures, D features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -91,16 +90,6 @@ def _discrepancy(one: np.ndarray, other: np.ndarray) -> float:
 
     within = sum((k.sum() - np.trace(k)) / (size * (size - 1)) for k in (kernel(one, one), kernel(other, other)))
     return float(within - 2 * kernel(one, other).mean())
-
-
-Network = Callable[[Sequence[Image.Image]], np.ndarray]
-"""From pictures to their features [pictures, D]."""
-
-
-def features_of(pictures: Sequence[Image.Image], network: Network, *, batch: int = 64) -> np.ndarray:
-    """Features [N, D] of pictures, so many at a time."""
-    parts = [network(pictures[start : start + batch]) for start in range(0, len(pictures), batch)]
-    return np.concatenate(parts)
 
 
 def _both(painted: Image.Image, real: Image.Image) -> tuple[np.ndarray, np.ndarray]:

@@ -69,10 +69,6 @@ class QuantizedAutoencoder(Autoencoder):
         codes = f"{config.quantizer.type}, {self.vocabulary:,} codes of {self.quantizer.width} numbers"
         return f"{config.network.type}, {side} x {side} pixels a vector; {codes}"
 
-    def grid(self, size: Size) -> Grid:
-        rows, columns = self.network.grid(size[::-1])
-        return rows, columns
-
     def length(self, size: Size) -> int:
         return self.quantizer.length(self.grid(size))
 
@@ -90,9 +86,6 @@ class QuantizedAutoencoder(Autoencoder):
         quantized = self.quantizer(vectors)
         return Encoded(quantized.vectors, vectors, quantized.codes, quantized.losses)
 
-    def decode(self, vectors: Tensor) -> Tensor:
-        return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))
-
     @torch.no_grad()
     def codes(self, pixels_NCHW: Tensor) -> Tensor:
         return self.quantizer(self.vectors(pixels_NCHW)).codes
@@ -102,7 +95,3 @@ class QuantizedAutoencoder(Autoencoder):
 
     def follow(self, vectors: Tensor, codes_NT: Tensor) -> None:
         self.quantizer.follow(vectors, codes_NT)
-
-    @property
-    def last_layer(self) -> nn.Parameter:
-        return self.network.last_layer

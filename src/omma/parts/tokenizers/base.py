@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from omma.parts.base import Part, PartConfig, Registry
 from omma.parts.encoders.base import Normalization
 from omma.parts.resolution.base import Grid, Size
+from omma.parts.tokenizers.networks import Network
 
 
 class ImageTokenizer(Part, nn.Module):
@@ -64,9 +65,17 @@ class Autoencoder(ImageTokenizer):
 
     Attributes:
         terms: names of the losses of its bottleneck.
+        network: that reads and paints.
+        widen: from vectors to what the network paints.
     """
 
     terms: tuple[str, ...]
+    network: Network
+    widen: nn.Module
+
+    def grid(self, size: Size) -> Grid:
+        rows, columns = self.network.grid(size[::-1])
+        return rows, columns
 
     def in_words(self) -> str:
         """What it is in one line."""
@@ -78,7 +87,7 @@ class Autoencoder(ImageTokenizer):
 
     def decode(self, vectors: Tensor) -> Tensor:
         """Normalised pixels [N, 3, height, width] of vectors [N, D, *grid]; not limited to what pixels can be."""
-        raise NotImplementedError
+        return self.network.decode(self.widen(vectors.to(self.last_layer.dtype)))
 
     def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
         """The vectors that codes stand for."""
@@ -94,7 +103,7 @@ class Autoencoder(ImageTokenizer):
     @property
     def last_layer(self) -> nn.Parameter:
         """The weight of the last layer of the decoder, by whose gradients losses on pixels are balanced."""
-        raise NotImplementedError
+        return self.network.last_layer
 
 
 IMAGE_TOKENIZERS: Registry[type[ImageTokenizer]] = Registry("image tokenizer")

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from omma.errors import BadInput
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import NORMALIZATIONS
-from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
 from omma.parts.tokenizers.convolutional import diffusers_vae
 from omma.parts.tokenizers.networks import NETWORKS, Network
@@ -57,10 +56,6 @@ class KlAutoencoder(Autoencoder):
         side, network = self.network.factor, self.network
         return f"{self.config.network.type}, {side} x {side} pixels a vector of {network.width} numbers"
 
-    def grid(self, size: Size) -> Grid:
-        rows, columns = self.network.grid(size[::-1])
-        return rows, columns
-
     def distribution(self, pixels_NCHW: Tensor) -> Any:
         """The normal distribution of the vectors: diffusers' `DiagonalGaussianDistribution`."""
         self.network.grid(pixels_NCHW.shape[2:])
@@ -70,10 +65,3 @@ class KlAutoencoder(Autoencoder):
         found = self.distribution(pixels_NCHW)
         vectors = found.sample() if self.training else found.mode()
         return Encoded(vectors, vectors, None, {"kl": self.config.kl * found.kl().mean()})
-
-    def decode(self, vectors: Tensor) -> Tensor:
-        return self.network.decode(self.widen(vectors.to(self.network.last_layer.dtype)))
-
-    @property
-    def last_layer(self) -> nn.Parameter:
-        return self.network.last_layer
