@@ -85,3 +85,17 @@ def test_small_numbers_are_numbers_however_they_are_written(written: str, tmp_pa
 def test_weights_that_cannot_move_so(change: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load_recipe("deepseek-vl-1.3b", "debug", [change])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "change", "message"),
+    [
+        ("vq-tokenizer", "model.image_tokenizer=null", "an encoder or a backbone, or else an image tokenizer by itself"),
+        ("vq-tokenizer", "model.encoder={type: patches, patch: 8}", "an encoder or a backbone, or else an image tokenizer by itself"),
+        ("vq-tokenizer", "model.resolution=null", "a resolution for what reads pictures"),
+        ("encoder-small", "model.resolution=null", "a resolution for what reads pictures"),
+    ],
+)
+def test_models_that_lack_something_or_have_too_much(recipe: str, change: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        load_recipe(recipe, "debug", [change])
