@@ -77,3 +77,11 @@ def test_sure_and_even_is_the_best() -> None:
 def test_a_vocabulary_of_2_to_the_18_needs_no_table() -> None:
     quantizer = built(18)
     assert quantizer.vocabulary == 262_144 and not list(quantizer.parameters()) and quantizer.patterns.shape == (512, 9)
+
+
+def test_gradients_are_finite_where_codes_are_not_used_at_all() -> None:
+    """Vectors far from zero, all of one code: the probabilities of the others underflow."""
+    quantizer = Lfq.Config(width=6, group=3).build()
+    vectors = torch.full((1, 6, 2, 2), 3.0, requires_grad=True)
+    quantizer(vectors).losses["entropy"].backward()
+    assert vectors.grad is not None and vectors.grad.isfinite().all()

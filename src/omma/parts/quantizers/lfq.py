@@ -80,7 +80,8 @@ class Lfq(Quantizer):
             return each
         grouped = (2 * flat / TEMPERATURE).unflatten(1, (-1, self.patterns.shape[1]))
         used = torch.softmax(grouped @ self.patterns.T, dim=2).mean(0)
-        return each + self.config.diversity * torch.xlogy(used, used).sum()
+        # Of codes that nobody uses at all the probability is 0, whose logarithm would have no gradient.
+        return each + self.config.diversity * (used * used.clamp(min=torch.finfo(used.dtype).tiny).log()).sum()
 
 
 def signs(codes: Tensor, width: int) -> Tensor:
