@@ -75,6 +75,15 @@ def test_a_record_without_id_is_named_by_its_number(folder: Path) -> None:
     assert [sample.id for sample in source(folder, record, record)] == ["0", "1"]
 
 
+def test_a_picture_that_the_assistant_says_is_one_to_draw(folder: Path) -> None:
+    (sample,) = source(folder, says("<image>\nDraw it larger.", "Here: <image>.", image=["a.png", "b.png"]))
+    asked, answered = sample.turns
+    assert [type(segment) for segment in answered.content] == [TextSegment, ImageSegment, TextSegment] and answered.learn
+    ((said, image),) = sample.drawn()
+    assert said == (asked, Turn(Role.ASSISTANT, answered.content[:1], learn=True)) and image == answered.content[1].image
+    assert len(sample.images) == 2
+
+
 GOOD = says("Hi", "Ho")
 
 
@@ -100,8 +109,11 @@ GOOD = says("Hi", "Ho")
         (says("<image>Hi", "Ho"), "<image> 0 times.*found it 1 times"),
         (says("Hi", "Ho", image="a.png"), "<image> 1 times.*found it 0 times"),
         (says("<image><image>", "Ho", image=["a.png"]), "found it 2 times"),
-        (says("Hi", "<image>", image="a.png"), "0 of them there"),
-        (says("<image>", "<image>", image="a.png"), "found it 2 times, 1 of them there"),
+        (says("<image>", "<image>", image="a.png"), "found it 2 times; write <image> where"),
+        (
+            {"id": "r", "image": "a.png", "conversations": [{"from": "system", "value": "<image>"}, *GOOD["conversations"]]},
+            "and not in the system's turn, found it 1 times, in the system's turn, too",
+        ),
         (says("<image>", "Ho", image="z.png"), "nothing at 'z.png'"),
         (says("<image>", "Ho", image="sub"), "nothing at 'sub'"),
         (says("<image>", "Ho", image="a\0.png"), "nothing at"),
@@ -220,7 +232,7 @@ def test_a_failed_export_leaves_the_old_file_and_no_other(tmp_path: Path) -> Non
     shown = Turn(Role.ASSISTANT, (ImageSegment(MemoryImage(Image.new("RGB", (1, 1)), "k")),))
     for turns, complaint in (
         ((boxes,), "BoxSegment of the user"),
-        ((user("Hi"), shown), "ImageSegment of the assistant"),
+        ((Turn(Role.SYSTEM, shown.content), user("Hi"), assistant("Ho")), "ImageSegment of the system"),
         ((user("see <image>"), assistant("Ho")), "texts without <image>"),
     ):
         with pytest.raises(BadInput, match=complaint):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tarfile
 from collections import Counter
 from pathlib import Path
@@ -13,8 +14,9 @@ from PIL import Image
 
 from omma.data.montage import Montage
 from omma.data.playground import WORLDS
-from omma.data.sample import Role, Sample
-from omma.data.sources import SOURCES, Source, Task
+from omma.data.playground.shapes_layout import COLORS, SHAPES
+from omma.data.sample import ImageSegment, Role, Sample
+from omma.data.sources import DRAW, SOURCES, Source, Task
 from omma.errors import BadInput
 from omma.evaluation import items_from_samples
 
@@ -77,15 +79,48 @@ def roles(sample: Sample) -> list[Role]:
 
 @pytest.mark.parametrize("world", ["shapes", "arithmetic", "panels", "montage", "recall", "reading"])
 def test_playground_tasks(world: str) -> None:
+    pictures = len(source(type="playground", world=world).world.scene("train", 5).images)
     for task in get_args(Task):
+        if task == "draw" and pictures != 1:
+            with pytest.raises(BadInput, match=f"a world whose scenes are one picture each, to draw, found {world}"):
+                source(type="playground", world=world, task=task)
+            continue
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)
         assert sample == source(type="playground", world=world, task=task, turns=3).sample(5, epoch=2)
         assert roles(sample)[-1] is (Role.USER if task == "picture" else Role.ASSISTANT)
-        if task not in ("caption", "describe", "questions", "picture", "read"):
+        if task not in ("caption", "describe", "questions", "picture", "read", "draw"):
             assert not sample.images
         if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3
             assert roles(sample) == [Role.USER, Role.ASSISTANT] * (len(sample.turns) // 2)
+
+
+NUMBERS = {"a": 1, "an": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+NAMED = re.compile(rf"\b({'|'.join(NUMBERS)}) ((?:small |large )?(?:(?:{'|'.join(COLORS)}) )?)({'|'.join(SHAPES)})(?:e?s)?\b")
+
+
+def test_what_is_asked_for_is_what_the_picture_shows() -> None:
+    """Every thing of the scene is named as it is, and nothing else; in more or less detail, at times with places or relations."""
+    drawing = source(type="playground", world="shapes", task="draw")
+    said: Counter[str] = Counter()
+    for index in range(300):
+        sample = drawing.sample(index)
+        asked, answer = sample.turns
+        assert answer.learn and answer.content == (ImageSegment(sample.images[0]),) and sample == drawing.sample(index)
+        assert asked.text.startswith(DRAW)
+        text = asked.text.removeprefix(DRAW)
+        found: Counter[str] = Counter()
+        for number, attributes, shape in NAMED.findall(text):
+            found[f"{attributes}{shape}"] += NUMBERS[number]
+        left = [box.label for box in sample.boxes]
+        for name, count in found.items():
+            matching = [label for label in left if set(name.split()) <= set(label.split())]
+            assert len(matching) >= count, (text, name)
+            for label in matching[:count]:
+                left.remove(label)
+        assert not left, (text, left)
+        said.update(kind for kind in ("small", "left of", "higher than", "in the middle", "red", "two") if kind in text)
+    assert min(said[kind] for kind in ("small", "left of", "higher than", "in the middle", "red", "two")) > 0, said
 
 
 def test_what_is_told_is_not_scored_with_what_is_seen() -> None:

@@ -98,13 +98,13 @@ def _text(turn: Turn, paths: list[str], folder: Path, where: str) -> str:
     for segment in turn.content:
         if isinstance(segment, TextSegment) and IMAGE_SENTINEL not in segment.text:
             pieces.append(segment.text)
-        elif isinstance(segment, ImageSegment) and turn.role is Role.USER:
+        elif isinstance(segment, ImageSegment) and turn.role is not Role.SYSTEM:
             pieces.append(IMAGE_SENTINEL)
             paths.append(_saved(segment.image, folder))
         else:
             raise BadInput(
                 where,
-                expected=f"texts without {IMAGE_SENTINEL}, and pictures in the user's turns only",
+                expected=f"texts without {IMAGE_SENTINEL}, and pictures of the user and the assistant only",
                 found=f"a {type(segment).__name__} of the {turn.role}",
                 remedy="turn boxes and masks into text first, and leave out what the format cannot hold",
             )

@@ -6,7 +6,8 @@ A JSON array, or JSON lines, of records such as
         {"from": "human", "value": "<image>\\nWhat is on the mat?"}, {"from": "gpt", "value": "A cat."}]}
 
 ``image`` is a path within the image folder, a list of paths, or absent; each ``<image>`` in what the human says is the
-place of the next one (github.com/haotian-liu/LLaVA, docs/Finetune_Custom_Data.md).
+place of the next one (github.com/haotian-liu/LLaVA, docs/Finetune_Custom_Data.md). Beyond LLaVA's own data, ``<image>`` in what
+the assistant says is a picture that it draws.
 """
 
 from __future__ import annotations
@@ -172,13 +173,13 @@ def _turns(record: Mapping[str, Any], images: list[FileImage], where: str) -> tu
             found=f"a turn of the {said[-1][0]}",
             remedy=_LEAVE_OUT,
         )
-    shown = sum(text.count(IMAGE_SENTINEL) for role, text in said if role is Role.USER)
-    if shown != len(images) or any(IMAGE_SENTINEL in text for role, text in said if role is not Role.USER):
-        count = sum(text.count(IMAGE_SENTINEL) for _, text in said)
+    count = sum(text.count(IMAGE_SENTINEL) for _, text in said)
+    in_system = any(IMAGE_SENTINEL in text for role, text in said if role is Role.SYSTEM)
+    if count != len(images) or in_system:
         raise BadInput(
             where,
-            expected=f"{IMAGE_SENTINEL} {len(images)} times, once for each path in image, all in the human's turns",
-            found=f"it {count} times" + (f", {shown} of them there" if shown != count else ""),
+            expected=f"{IMAGE_SENTINEL} {len(images)} times, once for each path in image, and not in the system's turn",
+            found=f"it {count} times" + (", in the system's turn, too" if in_system else ""),
             remedy=f"write {IMAGE_SENTINEL} where each picture belongs, or leave the record out",
         )
     remaining = iter(images)

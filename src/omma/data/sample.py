@@ -7,7 +7,7 @@ codec at the edge, never stored.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,7 +113,8 @@ Segment = TextSegment | ImageSegment | BoxSegment | MaskSegment
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One utterance. ``learn`` says whether the loss covers it; only what the assistant says can be learned."""
+    """One utterance. ``learn`` says whether the loss covers it; only what the assistant says can be learned. A picture that it
+    says and learns is one to be drawn."""
 
     role: Role
     content: tuple[Segment, ...]
@@ -150,6 +151,16 @@ class Sample:
     def images(self) -> tuple[ImageSource, ...]:
         """The pictures in the order in which the conversation shows them."""
         return tuple(self._images())
+
+    def drawn(self) -> Iterator[tuple[tuple[Turn, ...], ImageSource]]:
+        """The pictures that the assistant is to learn to draw, each with all that was said before it: the last turn of that is
+        the assistant's, up to the picture, and may be empty."""
+        for number, turn in enumerate(self.turns):
+            if turn.role is not Role.ASSISTANT or not turn.learn:
+                continue
+            for place, segment in enumerate(turn.content):
+                if isinstance(segment, ImageSegment):
+                    yield (*self.turns[:number], replace(turn, content=turn.content[:place])), segment.image
 
     def _images(self) -> Iterator[ImageSource]:
         for turn in self.turns:

@@ -14,10 +14,11 @@ from omma.data.nlvr import Nlvr
 from omma.data.pictures import Pictures
 from omma.data.playground import WORLDS
 from omma.data.playground.base import Question, Scene, Split, scene_random
+from omma.data.playground.handwriting import rows_of_digits, single_digit
 from omma.data.playground.laid_out import laid_out
 from omma.data.playground.read_out import read_out
 from omma.data.printed_lines import PrintedLines
-from omma.data.sample import Sample, Turn, assistant, user
+from omma.data.sample import ImageSegment, Role, Sample, Turn, assistant, user
 from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
 
@@ -50,8 +51,12 @@ class Source(Part):
 
 SOURCES: Registry[type[Source]] = Registry("source")
 
-Task = Literal["caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture", "read"]
+Task = Literal[
+    "caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture", "read", "draw"
+]
 
+DRAW = "draw "
+"""How pictures are asked for."""
 ASKING = ("questions", "words", "laid-out")
 """Tasks that ask questions."""
 TELLING = ("words", "laid-out", "describe-laid-out", "text")
@@ -69,8 +74,9 @@ class PlaygroundSource(Source):
     Tasks: *caption* (pictures, then the short caption), *describe* (pictures, then the full description), *questions*
     (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions),
     *laid-out* (the same with words at their places, `omma.data.playground.laid_out`), *describe-laid-out* (those, then the full
-    description), *text* (the description alone, as running text), *picture* (pictures and not a word) and *read* (the first
-    picture, whose words are read out, `omma.data.playground.read_out`).
+    description), *text* (the description alone, as running text), *picture* (pictures and not a word), *read* (the first
+    picture, whose words are read out, `omma.data.playground.read_out`) and *draw* (a text that asks for a picture, and the
+    picture as the answer).
     """
 
     generated = True
@@ -94,6 +100,13 @@ class PlaygroundSource(Source):
         self.length = config.count
         if config.kinds:
             self._check_kinds()
+        if config.task == "draw" and len(self.world.scene(config.split, config.first).images) != 1:
+            raise BadInput(
+                "data.task",
+                expected="a world whose scenes are one picture each, to draw",
+                found=f"{config.world}, with several or none",
+                remedy="choose another world or task",
+            )
 
     def _check_kinds(self) -> None:
         config = self.config
@@ -167,6 +180,9 @@ def _turns(scene: Scene, task: Task, asked: Sequence[Question]) -> tuple[Turn, .
     if task == "read":
         prompt, text = read_out(scene)
         return user(*scene.images[:1], f"\n{prompt}"), assistant(text)
+    if task == "draw":
+        wanted = scene.request() if scene.request is not None else scene.description or scene.caption
+        return user(f"{DRAW}{wanted}"), Turn(Role.ASSISTANT, (ImageSegment(scene.images[0]),), learn=True)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
     if task == "questions":
@@ -206,14 +222,33 @@ class PicturesSource(Source):
 
     class Config(PartConfig):
         folder: Path
+        classes: bool = False
+        """Whether the folder within it that a picture lies in is its class, as in ImageNet."""
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.data = Pictures(config.folder)
+        self.data = Pictures(config.folder, classes=config.classes)
         self.length = len(self.data)
 
     def sample(self, index: int, *, epoch: int = 0) -> Sample:
         return self.data[index]
+
+
+@SOURCES.register("handwriting")
+class HandwritingSource(Source):
+    """Single handwritten digits, the glyphs of the world ``digits``, whose class is the digit."""
+
+    class Config(PartConfig):
+        split: Literal["train", "fresh"] = "train"
+        """The first 1,400 glyphs, or the other 397."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.rows = sorted(row for rows in rows_of_digits(config.split) for row in rows)
+        self.length = len(self.rows)
+
+    def sample(self, index: int, *, epoch: int = 0) -> Sample:
+        return single_digit(self.rows[index])
 
 
 @SOURCES.register("nlvr")

@@ -71,6 +71,7 @@ class Scene:
         boxes, masks, words: of ``images[0]``, in its pixels; ``Box.label`` names the object or is the printed word.
             ``masks`` is a function because it draws.
         facts: the scene graph, table or fields behind it, plain data.
+        request: makes a text that asks for such a picture, where neither caption nor description is one.
     """
 
     id: str
@@ -81,6 +82,7 @@ class Scene:
     boxes: tuple[Box, ...] = ()
     words: tuple[Box, ...] = ()
     masks: Callable[[], tuple[Mask, ...]] = tuple
+    request: Callable[[], str] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from omma.data.playground.base import Split
-from omma.data.sample import Box
+from omma.data.playground.base import DrawnImage, Split
+from omma.data.sample import Box, Sample, user
 from omma.errors import BadInput
 
 TRAIN_GLYPHS = 1400
@@ -88,6 +88,17 @@ def rows_of_digits(split: Split) -> tuple[tuple[int, ...], ...]:
     _, digits = handwriting()
     rows = range(TRAIN_GLYPHS) if split == "train" else range(TRAIN_GLYPHS, len(digits))
     return tuple(tuple(row for row in rows if digits[row] == digit) for digit in range(10))
+
+
+def single_digit(row: int) -> Sample:
+    """One glyph as a picture of 32 x 32 pixels, dark on light, whose class is the digit."""
+    cells, digits = handwriting()
+
+    def draw() -> Image.Image:
+        return Image.fromarray(255 - cells[row] * 15).resize((32, 32), Image.Resampling.BICUBIC).convert("RGB")
+
+    picture = DrawnImage(f"handwriting/{row}", (32, 32), draw)
+    return Sample(f"handwriting/{row}", (user(picture),), source="handwriting", meta={"class": int(digits[row])})
 
 
 def glyph_box(glyph: Glyph, size: tuple[int, int]) -> Box:

@@ -15,6 +15,7 @@ from omma.data.playground.base import SPLITS, WORLDS, DrawnImage, Question, Scen
 from omma.data.playground.shapes_drawing import draw_masks, draw_picture
 from omma.data.playground.shapes_layout import Layout, sample_layout
 from omma.data.playground.shapes_questions import Asker
+from omma.data.playground.shapes_requests import request
 from omma.data.playground.shapes_words import caption, describe
 from omma.data.sample import Box
 
@@ -58,8 +59,14 @@ def pictured(
         questions=ask(),
         boxes=tuple(Box(*thing.box, label=thing.label) for thing in layout.things),
         masks=partial(draw_masks, layout),
+        request=partial(_request, world, split, index, layout),
         facts=_facts(layout),
     )
+
+
+def _request(world: str, split: Split, index: int, layout: Layout) -> str:
+    # Randomness of its own: scenes are the same whether or not anybody asks for one.
+    return request(scene_random(f"{world}/request", split, index), layout)
 
 
 def _facts(layout: Layout) -> dict[str, Any]:

@@ -145,7 +145,7 @@ class Asker:
         return self._phrase("exist").format(one=with_article(name), name=name, some=plural(name)), _yes(yes)
 
     def relation(self) -> Asked:
-        found = [(a, b, r) for a in self.things for b in self.things for r in _relations(a, b)]
+        found = [(a, b, r) for a in self.things for b in self.things for r in relations_of(a, b)]
         found = [(a, b, r) for a, b, r in found if self._names(a) and self._names(b)]
         if not found:
             return None
@@ -165,7 +165,7 @@ class Asker:
         for b in self.things:
             for relation in OPPOSITE:
                 onside = [a for a in self.things if a is not b and _leans(a, b, relation)]
-                if len(onside) == 1 and relation in _relations(onside[0], b) and self._names(b):
+                if len(onside) == 1 and relation in relations_of(onside[0], b) and self._names(b):
                     found.append((onside[0], b, relation))
         if not found:
             return None
@@ -211,7 +211,7 @@ class Asker:
             if len(only) == 1 and len(self.things) > 1:
                 found.append((f"only {size}", f"{only[0].color} {only[0].shape}", only[0].pair in HELD_OUT))
         for side in OPPOSITE:
-            outermost = [a for a in self.things if all(a is b or side in _relations(a, b) for b in self.things)]
+            outermost = [a for a in self.things if all(a is b or side in relations_of(a, b) for b in self.things)]
             if len(outermost) == 1 and len(self.things) > 2:
                 found.append(
                     (f"outermost {side}", f"{outermost[0].color} {outermost[0].shape}", outermost[0].pair in HELD_OUT)
@@ -282,7 +282,7 @@ def _yes(yes: bool) -> str:
     return "yes" if yes else "no"
 
 
-def _relations(a: Thing, b: Thing) -> list[str]:
+def relations_of(a: Thing, b: Thing) -> list[str]:
     """Where ``a`` is seen from ``b``, only where the words of their places say so too, and the eye has no doubt."""
     found = []
     if a.column != b.column and abs(a.x - b.x) >= MIN_OFFSET:
