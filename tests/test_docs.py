@@ -25,6 +25,7 @@ from omma.parts.backbones import BACKBONES
 from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
+from omma.parts.painters import CODE_HEADS, PAINTERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.quantizers import QUANTIZERS
 from omma.parts.resolution import RESOLUTIONS
@@ -47,6 +48,8 @@ REGISTRIES = {
     "Image tokenizer": IMAGE_TOKENIZERS,
     "Autoencoder network": NETWORKS,
     "Quantizer": QUANTIZERS,
+    "Painter": PAINTERS,
+    "Code head": CODE_HEADS,
     "Source": recipes.SOURCES,
     "Benchmark": recipes.BENCHMARKS,
 }

@@ -3,7 +3,8 @@
 A recipe file names at most one base recipe. What is merged, each over the one before: the base's common part, this
 file's common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by
 field, except that a part of another ``type`` and an architecture of another ``model_type`` replace the old one whole; lists
-and values replace. A stage that a file's common part sets to null is not taken over from its base.
+and values replace. A stage that a file's common part sets to null is not taken over from its base; one that a size sets to null
+is left out at that size.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from omma.data.playground.base import SPLITS
 from omma.data.sources import SOURCES
@@ -23,63 +24,15 @@ from omma.errors import BadInput, nearest
 from omma.evaluation.benchmarks import BENCHMARKS
 from omma.evaluation.items import SCENES_OF_A_SEED
 from omma.model.templates import TEMPLATES
+from omma.model_recipe import ModelRecipe, Settings
 from omma.objectives import OBJECTIVES
-from omma.parts.backbones import BACKBONES
 from omma.parts.base import part_field, part_field_or, validated
-from omma.parts.encoders import ENCODERS
-from omma.parts.experts import EXPERTS
-from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
-from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.yaml_text import yaml_mapping, yaml_value
 
 SIZES = ("debug", "small", "paper")
 Size = Literal["debug", "small", "paper"]
 Precision = Literal["auto", "bf16", "fp32"]
-
-
-class Settings(BaseModel):
-    """Base of all recipe nodes: frozen, unknown fields refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ModelRecipe(Settings):
-    """Which parts make the model. A recipe for one part alone leaves the others out."""
-
-    resolution: part_field(RESOLUTIONS) | None = None  # type: ignore[valid-type]
-    encoder: part_field(ENCODERS) | None = None  # type: ignore[valid-type]
-    projector: part_field(PROJECTORS) | None = None  # type: ignore[valid-type]
-    backbone: part_field(BACKBONES) | None = None  # type: ignore[valid-type]
-    expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
-    """Weights inside the language model that only image tokens use."""
-    image_tokenizer: part_field(IMAGE_TOKENIZERS) | None = None  # type: ignore[valid-type]
-    """What paints, by itself."""
-    template: str = "vicuna-v1"
-    system: str | None = None
-    """System text of the template; the template's own if absent."""
-    image_token: str = "<image>"
-    """What stands in the prompt for every token of a picture; the tokenizer is given it, unless it has it."""
-    from_checkpoint: str | None = None
-    """Start from a saved model's weights instead of the parts' own."""
-
-    @property
-    def complete(self) -> bool:
-        return None not in (self.resolution, self.encoder, self.projector, self.backbone)
-
-    @model_validator(mode="after")
-    def _possible(self) -> ModelRecipe:
-        if self.template not in TEMPLATES:
-            raise ValueError(f"one of {', '.join(sorted(TEMPLATES))} as template")
-        if (self.image_tokenizer is None) is (self.encoder is None and self.backbone is None):
-            raise ValueError("an encoder or a backbone, or else an image tokenizer by itself")
-        if self.resolution is None and (self.encoder or self.image_tokenizer) is not None:
-            raise ValueError("a resolution for what reads pictures")
-        if (self.projector is not None) != (self.encoder is not None and self.backbone is not None):
-            raise ValueError("a projector exactly if there are both an encoder and a backbone")
-        if not self.complete and (self.expert is not None or getattr(self.encoder, "expert", None) is not None):
-            raise ValueError("both an encoder and a backbone where there is an expert")
-        return self
 
 
 class WeightedSource(Settings):
@@ -279,6 +232,8 @@ def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str]
         data = _merge(data, {k: v for k, v in layer.items() if k not in ("sizes", "base")})
     for layer in chain:
         data = _merge(data, layer.get("sizes", {}).get(size) or {})
+    if isinstance(data.get("stages"), dict):
+        data["stages"] = {name: stage for name, stage in data["stages"].items() if stage is not None}
     data["size"] = size
     for override in overrides:
         known = set(_stages(data))

@@ -51,6 +51,11 @@ PUBLISHED = {
     "vq-tokenizer": 71_883_403,
     "var-tokenizer": 108_948_355,
     "magvit2-tokenizer": 49_751_442 + 65_376_387,
+    # VAR-d16 and LlamaGen-B with their tokenizers.
+    "var": 310_283_520 + 108_948_355,
+    "llamagen": 110_888_448 + 71_883_403,
+    # Published as 227M, with a tokenizer of 54M whose network is not this one: BERT's 24 layers, norm, table and places, and the head.
+    "maskgit": 24 * 7_087_872 + (1001 + 257 + 1 + 2) * 768 + 768 * 1024 + 1024 + 768 * 768 + 3 * 768 + 768 + 72_141_699,
     # Not published: DINOv2-L with four registers, SigLIP-SO400M without its head, three layers, Vicuna-7B.
     "prismatic-dual": 304_368_640 + 4 * 1024
     + 412_987_248

@@ -12,6 +12,9 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from omma.data.sample import Sample, user
 from omma.model.answering import ModelAnswerer
+from omma.model.drawing import PictureDrawer
+from omma.model.loading import load_model
+from omma.parts.painters.base import Sampling
 from omma.parts.tokenizers import Autoencoder
 from omma.recipe import Recipe, load_recipe, recipe_names, recipe_sizes
 from omma.training.loop import Progress
@@ -41,6 +44,10 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
     lines = log_lines(tmp_path)
     assert [(line["stage"], line["step"]) for line in lines] == [(s, i) for s in recipe.stages for i in range(STEPS)]
     assert all(math.isfinite(value) for line in lines for key, value in line.items() if key != "stage")
+    if recipe.model.painter is not None:
+        drawer = PictureDrawer(*load_model(tmp_path / "model"))
+        (picture,) = drawer.draw([(user("draw a star"),)], seeds=[1], sampling=Sampling(guidance=1.0))
+        assert picture.size == drawer.painter.size
     if recipe.model.complete:
         prompt = Sample("asked", (user(samples(1)[0].images[0], "What is it?"),))
         assert isinstance(ModelAnswerer.from_directory(tmp_path / "model", max_new_tokens=3).answer([prompt])[0].text, str)

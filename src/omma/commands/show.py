@@ -13,9 +13,11 @@ from torch import nn
 from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_memory
 from omma.errors import BadInput
 from omma.evaluation.report.numbers import memory
+from omma.model.drawing_parts import drawing_parts
 from omma.model.views import Arranger
 from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
+from omma.parts.painters import Painter
 from omma.parts.tokenizers import Autoencoder
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
@@ -62,7 +64,10 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 width = parts["language_model"].config.hidden_size
                 marks = model.resolution.build().marks if model.resolution is not None else ()
                 parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width, marks=marks)
-            if model.image_tokenizer is not None:
+            if model.painter is not None:
+                drawing = drawing_parts(model.image_tokenizer, model.painter, parts["language_model"])
+                parts |= zip(("image_tokenizer", "painter"), drawing, strict=True)
+            elif model.image_tokenizer is not None:
                 parts["image_tokenizer"] = model.image_tokenizer.build()
             if model.expert is not None:
                 parts["expert"] = attach(model.expert, parts["language_model"], inside="backbone")
@@ -86,6 +91,7 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
         "language_model": recipe.model.backbone,
         "expert": recipe.model.expert,
         "image_tokenizer": recipe.model.image_tokenizer,
+        "painter": recipe.model.painter,
     }
     total = 0
     for name, config in configs.items():
@@ -102,6 +108,9 @@ def _what(config: Any, part: nn.Module) -> str:
     """A part in a few words: its architecture's size, or its settings."""
     if isinstance(part, Autoencoder):
         return part.in_words()
+    if isinstance(part, Painter):
+        width, height = part.size
+        return f"{part.codes:,} codes of {width} x {height} pixels in {part.slots:,} slots"
     if isinstance(part, SideBySide):
         return "; ".join(_what(one, tower) for one, tower in zip(config.encoders, part.encoders, strict=True))
     inner = getattr(part, "model", part)

@@ -123,6 +123,19 @@ class ModelAnswerer:
         if failures:
             raise failures[0]
 
+    def go_on(self, turns: Sequence[Turn]) -> tuple[str, bool]:
+        """The words with which the assistant goes on in its turn, the last one, and whether it stops to draw a picture.
+
+        Raises:
+            BadInput: as `answer`.
+        """
+        renderer = self.processor.renderer
+        pieces = renderer.template.pieces(turns, eos=renderer.eos, system=renderer.system, open_end=True)
+        inputs = self._inputs([self._fitting(renderer.render_pieces(pieces).input_ids, turns)])
+        reply = self._run(inputs, announces=True)[0, inputs["input_ids"].shape[1] :]
+        text = self.processor.tokenizer.decode(reply, skip_special_tokens=True)
+        return "".join(_cleaned([text], self._stop_text)), int(reply[-1]) == self.model.config.image_token_id
+
     def _prompt(self, turns: Sequence[Turn]) -> _Prompt:
         images = Sample("prompt", tuple(turns)).images
         renderer = self.processor.renderer
@@ -138,6 +151,10 @@ class ModelAnswerer:
             ids = renderer.render_pieces(self.processor.pieces(text, iter(images))).input_ids
         else:
             ids = renderer.render_turns(turns, for_generation=True).input_ids
+        return self._fitting(ids, turns)
+
+    def _fitting(self, ids: np.ndarray, turns: Sequence[Turn]) -> _Prompt:
+        """A prompt that leaves room for an answer."""
         limit = getattr(self.model.config.text_config, "max_position_embeddings", None)
         if limit is not None and len(ids) + self.max_new_tokens > limit:
             raise BadInput(
@@ -146,7 +163,7 @@ class ModelAnswerer:
                 found=str(len(ids)),
                 remedy="begin a new one, or show fewer pictures",
             )
-        return _Prompt(ids, images)
+        return _Prompt(ids, Sample("prompt", tuple(turns)).images)
 
     def _generate(self, prompts: Sequence[_Prompt]) -> list[Output]:
         inputs = self._shared_inputs(prompts)

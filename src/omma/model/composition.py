@@ -1,7 +1,8 @@
 """Composition: the parts of a recipe put together to be trained, whole or in part.
 
 A language model alone, an encoder alone, or both with a projector between them: the training loop and the objectives see
-one module whose parameter paths begin with ``encoder.``, ``projector.``, ``language_model.`` or ``expert.``.
+one module whose parameter paths begin with ``encoder.``, ``projector.``, ``language_model.``, ``expert.``, ``image_tokenizer.``
+or ``painter.``.
 """
 
 from __future__ import annotations
@@ -22,14 +23,17 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from omma.data.feature_cache import FeatureCache, FeatureReader
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
+from omma.model.drawing_parts import drawing_parts
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.pixels import normalize
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.model.views import Arranger, Shape, encode, feature_counts
 from omma.parts.encoders import Encoder
+from omma.parts.painters import Painter
 from omma.parts.resolution import Resolution
 from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.saved import load_image_tokenizer
 from omma.parts.weights import locate
 
 IMAGE_TOKEN = "<image>"
@@ -54,6 +58,7 @@ class Composition(nn.Module):
         encoder: Encoder | None = None,
         language_model: PreTrainedModel | None = None,
         image_tokenizer: ImageTokenizer | None = None,
+        painter: Painter | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
         image_token: str = IMAGE_TOKEN,
         template: str = "vicuna-v1",
@@ -66,7 +71,8 @@ class Composition(nn.Module):
         self.projector = vlm.projector if vlm is not None else None
         self.language_model = vlm.language_model if vlm is not None else language_model
         self.expert = vlm.expert if vlm is not None else None
-        self.image_tokenizer = image_tokenizer
+        self.image_tokenizer = vlm.image_tokenizer if vlm is not None else image_tokenizer
+        self.painter = vlm.painter if vlm is not None else painter
         self.tokenizer = tokenizer
         self.image_token = image_token
         self.template = template
@@ -247,6 +253,12 @@ def _check_room(backbone: Any, tokenizer: PreTrainedTokenizerBase) -> None:
 
 def compose(model: Any, *, load_weights: bool = True) -> Composition:
     """Build what a model recipe (`omma.recipe.ModelRecipe`) describes, in float32 on the CPU."""
+    if model.draws_classes:
+        trunk = model.backbone.build().causal_lm()
+        image_tokenizer, painter = drawing_parts(model.image_tokenizer, model.painter, trunk)
+        if load_weights and image_tokenizer is not None and model.image_tokenizer.has_weights:
+            load_image_tokenizer(image_tokenizer, model.image_tokenizer.weights)
+        return Composition(language_model=trunk, image_tokenizer=image_tokenizer, painter=painter)
     tokenizer = None
     if model.backbone is not None:
         source = model.backbone.tokenizer or model.backbone.weights
@@ -276,11 +288,20 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
             projector=model.projector,
             backbone=model.backbone,
             expert=model.expert,
+            image_tokenizer=model.image_tokenizer,
+            painter=model.painter,
             template=model.template,
             system=model.system,
             image_token_id=tokenizer.convert_tokens_to_ids(model.image_token),
         )
         vlm = OmmaForConditionalGeneration(config)
+        if (
+            vlm.image_tokenizer is not None
+            and model.image_tokenizer.has_weights
+            # A checkpoint may be of a model that does not draw yet.
+            and (load_weights or model.from_checkpoint is not None)
+        ):
+            load_image_tokenizer(vlm.image_tokenizer, model.image_tokenizer.weights)
         if load_weights:
             if model.encoder.has_weights:
                 vlm.encoder.load_state_dict(model.encoder.build(load_weights=True).state_dict())

@@ -10,8 +10,10 @@ from omma.parts.backbones import BACKBONES
 from omma.parts.base import Registry
 from omma.parts.encoders import ENCODERS
 from omma.parts.experts import EXPERTS
+from omma.parts.painters import PAINTERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.parts.weights import plain_architecture
 
 SLOTS: dict[str, Registry[Any]] = {
@@ -20,8 +22,12 @@ SLOTS: dict[str, Registry[Any]] = {
     "projector": PROJECTORS,
     "backbone": BACKBONES,
     "expert": EXPERTS,
+    "image_tokenizer": IMAGE_TOKENIZERS,
+    "painter": PAINTERS,
 }
-"""What a vision-language model is made of, and where each part is found. All but the expert have to be there."""
+"""What a vision-language model is made of, and where each part is found."""
+MORE = ("expert", "image_tokenizer", "painter")
+"""What need not be there; the last two come together."""
 
 
 class OmmaConfig(PretrainedConfig):
@@ -30,10 +36,11 @@ class OmmaConfig(PretrainedConfig):
     Args:
         resolution, encoder, projector, backbone: part configs as plain data (`PartConfig.to_dict`).
         expert: the same of an expert inside the language model; None for none.
+        image_tokenizer, painter: the same of what a model draws with; None for one that does not.
         template: name of the chat template.
         system: system text of the template; its own default if None.
         image_token_id: id of the placeholder that image vectors replace. It may lie outside the language model's
-            vocabulary: it is never embedded and never predicted.
+            vocabulary: it is never embedded and never predicted, but by a model that draws, where it announces a picture.
     """
 
     model_type = "omma"
@@ -49,6 +56,8 @@ class OmmaConfig(PretrainedConfig):
         system: str | None = None,
         image_token_id: int = 0,
         expert: dict[str, Any] | None = None,
+        image_tokenizer: dict[str, Any] | None = None,
+        painter: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.resolution = resolution
@@ -56,6 +65,8 @@ class OmmaConfig(PretrainedConfig):
         self.projector = projector
         self.backbone = backbone
         self.expert = expert
+        self.image_tokenizer = image_tokenizer
+        self.painter = painter
         self.template = template
         self.system = system
         self.image_token_id = image_token_id
@@ -68,7 +79,16 @@ class OmmaConfig(PretrainedConfig):
 
     @classmethod
     def compose(
-        cls, *, resolution: Any, encoder: Any, projector: Any, backbone: Any, expert: Any = None, **kwargs: Any
+        cls,
+        *,
+        resolution: Any,
+        encoder: Any,
+        projector: Any,
+        backbone: Any,
+        expert: Any = None,
+        image_tokenizer: Any = None,
+        painter: Any = None,
+        **kwargs: Any,
     ) -> OmmaConfig:
         """From typed part configs. Architectures are spelled out and sources of weights dropped: they are history."""
         backbone_data = {
@@ -84,6 +104,8 @@ class OmmaConfig(PretrainedConfig):
             projector=projector.spelled_out(),
             backbone=backbone_data,
             expert=expert.to_dict() if expert is not None else None,
+            image_tokenizer=image_tokenizer.spelled_out() if image_tokenizer is not None else None,
+            painter=painter.to_dict() if painter is not None else None,
             **kwargs,
         )
 
@@ -93,10 +115,10 @@ class OmmaConfig(PretrainedConfig):
         return data
 
     def parts(self) -> dict[str, Any]:
-        """The typed part configs by slot; None for no expert."""
+        """The typed part configs by slot; None for what it does not have."""
         return {
             slot: registry.parse(getattr(self, slot), where=slot)
-            if slot != "expert" or self.expert is not None
+            if slot not in MORE or getattr(self, slot) is not None
             else None
             for slot, registry in SLOTS.items()
         }

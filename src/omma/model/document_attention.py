@@ -1,8 +1,9 @@
-"""Causal attention of packed documents without the square of the row: each document is a sequence of its own.
+"""Attention of packed documents without the square of the row: each document is a sequence of its own.
 
 The varlen form of `omma.parts.attention` for machines without varlen kernels. Tokens stay packed everywhere else; only
 inside attention the documents are gathered, side by side with others of like length, so the work is the sum of squares
-of their lengths. Right padding needs no mask: under causal attention nothing real looks at it.
+of their lengths. Right padding needs no mask where attention is causal: nothing real looks at it. Documents with blocks of
+several tokens bring a mask.
 
 Shapes: N tokens of all rows, H heads, D channels of a head, B rows, L tokens of a row.
 """
@@ -67,16 +68,19 @@ class Documents:
         index: [M] of the N flattened tokens, bucket after bucket; short documents are filled up with their last token.
         shapes: (documents, longest) of every bucket.
         back: [N], the place of every token in ``index``.
+        masks: of every bucket, bool [documents, 1, longest, longest], True where a query may look; None where that is causal.
     """
 
     index: Tensor
     shapes: tuple[tuple[int, int], ...]
     back: Tensor
+    masks: tuple[Tensor | None, ...]
 
     @classmethod
     def of(cls, plan: AttentionPlan) -> Documents:
-        """The documents of a plan. Raises ValueError if it is not causal."""
-        edges, _ = plan.varlen()
+        """The documents of a plan."""
+        edges = plan.edges()
+        causal, block = plan.is_causal(), plan.block_BL.flatten()
         spans = sorted(zip(edges[:-1].tolist(), edges.diff().tolist(), strict=True), key=lambda span: -span[1])
         device = plan.document_BL.device
         groups: list[list[tuple[int, int]]] = []
@@ -85,7 +89,7 @@ class Documents:
                 groups.append([])
             groups[-1].append(span)
         back = torch.empty(int(edges[-1]), dtype=torch.int64, device=device)
-        buckets, before = [], 0
+        buckets, masks, before = [], list[Tensor | None](), 0
         for group in groups:
             starts, lengths = torch.tensor(group, device=device).T
             longest = int(lengths[0])
@@ -94,9 +98,10 @@ class Documents:
             real = place < lengths[:, None]
             back[bucket[real]] = before + real.flatten().nonzero().flatten()
             buckets.append(bucket)
+            masks.append(None if causal else _mask(block[bucket], real))
             before += bucket.numel()
         index = torch.cat([bucket.flatten() for bucket in buckets])
-        return cls(index, tuple((len(b), b.shape[1]) for b in buckets), back)
+        return cls(index, tuple((len(b), b.shape[1]) for b in buckets), back, tuple(masks))
 
 
 def document_attention(
@@ -125,14 +130,25 @@ def document_attention(
         for t in (query_BHLD, key_BHLD, value_BHLD)
     )
     outputs = []
-    for shape, *bucket in zip(documents.shapes, query, key, value, strict=True):
+    for shape, mask, *bucket in zip(documents.shapes, documents.masks, query, key, value, strict=True):
         q, k, v = (t.unflatten(0, shape).transpose(1, 2) for t in bucket)
         window = sliding_window if sliding_window is not None and sliding_window < shape[1] else None
         scale = scaling or q.shape[-1] ** -0.5
-        attended = (_products if is_faster(q) else _fused)(q, k, v, scale, dropout, window)
+        if mask is None:
+            attended = (_products if is_faster(q) else _fused)(q, k, v, scale, dropout, window)
+        else:
+            seen = mask if window is None else mask & mask.new_ones(mask.shape).triu(1 - window)
+            attended = _masked(q, k, v, scale, dropout, seen)
         outputs.append(attended.transpose(1, 2).flatten(0, 1))
     packed = _Return.apply(torch.cat(outputs), documents.back)
     return packed.unflatten(0, (rows, length)), None
+
+
+def _mask(block_DL: Tensor, real_DL: Tensor) -> Tensor | None:
+    """Where the queries of documents may look, [D, 1, L, L]: not into a later block; None where that is plainly causal."""
+    if bool((block_DL.diff() > 0)[real_DL[:, 1:]].all()):
+        return None
+    return (real_DL[:, None] & (block_DL[:, None] <= block_DL[:, :, None]))[:, None]
 
 
 def _allowed(length: int, window: int | None, device: torch.device) -> Tensor:
@@ -154,6 +170,16 @@ def _products(
         key, value = (t[:, :, first:stop] for t in (key_BHLD, value_BHLD))
         blocks.append(products(query_BHLD[:, :, start:stop], key, value, scale, dropout, allowed[start:stop, first:stop]))
     return torch.cat(blocks, dim=2)
+
+
+def _masked(
+    query_BHLD: Tensor, key_BHLD: Tensor, value_BHLD: Tensor, scale: float, dropout: float, mask: Tensor
+) -> Tensor:
+    if is_faster(query_BHLD):
+        return products(query_BHLD, key_BHLD, value_BHLD, scale, dropout, mask)
+    return F.scaled_dot_product_attention(
+        query_BHLD, key_BHLD, value_BHLD, attn_mask=mask, dropout_p=dropout, scale=scale, enable_gqa=True
+    )
 
 
 def _fused(

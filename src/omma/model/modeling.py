@@ -1,4 +1,4 @@
-"""The vision-language model: encoder, projector and language model as one `transformers` model.
+"""The vision-language model: encoder, projector and language model as one `transformers` model, and what it draws with.
 
 Placeholder rule: the prompt holds the image token exactly as many times as there are image vectors, and their embeddings
 are overwritten. (LLaVA's splice of vectors between text pieces is the same mathematics.)
@@ -18,6 +18,7 @@ from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
+from omma.model.drawing_parts import check_announced, drawing_parts
 from omma.model.views import WHOLE, Arranger, encode, place, project
 from omma.parts.attention import word_positions
 from omma.parts.encoders import Encoder
@@ -57,9 +58,16 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
         Arranger(resolution, self.encoder, self.projector).check()
         self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
+        self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
+        if self.painter is not None:
+            check_announced(self.language_model, config.image_token_id)
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
+        # These have initialised themselves.
+        drawing = [part for part in (self.image_tokenizer, self.painter) if part is not None]
+        for module in nn.ModuleList(drawing).modules():
+            module._is_hf_initialized = True  # type: ignore[assignment]
         self.post_init()
         self.projector.init_weights()
         if self.expert is not None:
@@ -200,11 +208,26 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
                 **kwargs,
             )
 
-    def generate(self, inputs: Tensor | None = None, generation_config: GenerationConfig | None = None, **settings: Any) -> Any:
-        """As `transformers` generates, but the token that stands for a picture is never written: there is no picture for it."""
+    def generate(
+        self,
+        inputs: Tensor | None = None,
+        generation_config: GenerationConfig | None = None,
+        *,
+        announces: bool = False,
+        **settings: Any,
+    ) -> Any:
+        """As `transformers` generates, but the token that stands for a picture is never written: there is no picture for it.
+
+        Args:
+            announces: of a model that draws, whether it may write that token where it would draw; it stops there.
+        """
         configured = generation_config or self.generation_config
-        suppressed = settings.get("suppress_tokens") or getattr(configured, "suppress_tokens", None) or []
-        settings["suppress_tokens"] = [*suppressed, self.config.image_token_id]
+        if announces:
+            ends = settings.get("eos_token_id") or getattr(configured, "eos_token_id", None) or []
+            settings["eos_token_id"] = [*([ends] if isinstance(ends, int) else ends), self.config.image_token_id]
+        else:
+            suppressed = settings.get("suppress_tokens") or getattr(configured, "suppress_tokens", None) or []
+            settings["suppress_tokens"] = [*suppressed, self.config.image_token_id]
         return super().generate(inputs, generation_config, **settings)
 
     def prepare_inputs_for_generation(

@@ -8,6 +8,7 @@ its config.
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -15,14 +16,17 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from omma.errors import BadInput
+from omma.model.class_painter import write_config
 from omma.model.composition import Composition
-from omma.parts.tokenizers.saved import save_image_tokenizer
+from omma.parts.tokenizers.saved import EXACT, save_image_tokenizer
 
-PARTS = ("encoder", "projector", "language_model", "expert")
+PARTS = ("encoder", "projector", "language_model", "expert", "image_tokenizer", "painter")
 EXPERTS = ("expert.", "encoder.expert.")
 """What the paths of experts begin with."""
 MARKS = "projector.marks"
 """The learned vectors of a resolution strategy."""
+DRAWING = ("image_tokenizer.", "painter.")
+"""What the paths of the parts begin with that a model draws with."""
 INDEX = "model.safetensors.index.json"
 
 
@@ -31,7 +35,10 @@ def save_composition(model: Composition, directory: Path, *, dtype: torch.dtype)
 
     The directory is complete only when this returns; callers wrap it in `omma.storage.whole_directory`.
     """
-    if model.image_tokenizer is not None:
+    if model.vlm is None and model.painter is not None:
+        write_config(model, directory)
+        _save_parts(_alone(model), directory, dtype)
+    elif model.vlm is None and model.image_tokenizer is not None:
         save_image_tokenizer(model.image_tokenizer, directory, dtype=dtype)
     elif model.vlm is None:
         part = model.language_model if model.language_model is not None else model.encoder.model  # type: ignore[union-attr]
@@ -55,13 +62,18 @@ def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
     vlm.config.save_pretrained(directory)
     if vlm.generation_config is not None:
         vlm.generation_config.save_pretrained(directory)
-    tied = set(vlm.all_tied_weights_keys)
+    _save_parts(vlm, directory, dtype, tied=set(vlm.all_tied_weights_keys))
+    assert model.tokenizer is not None
+    processor_of(vlm.config, model.tokenizer).save_pretrained(directory)
+
+
+def _save_parts(model: torch.nn.Module, directory: Path, dtype: torch.dtype, *, tied: Collection[str] = ()) -> None:
     weight_map: dict[str, str] = {}
     size = 0
     for part in PARTS:
         tensors = {
-            name: tensor.detach().to("cpu", dtype if tensor.is_floating_point() else tensor.dtype).contiguous()
-            for name, tensor in vlm.state_dict().items()
+            name: tensor.detach().to("cpu", _stored(name, tensor, dtype)).contiguous()
+            for name, tensor in model.state_dict().items()
             if name.startswith(f"{part}.") and name not in tied
         }
         if not tensors:  # raw patches have none
@@ -71,8 +83,21 @@ def _save_vlm(model: Composition, directory: Path, dtype: torch.dtype) -> None:
         size += sum(t.numel() * t.element_size() for t in tensors.values())
     index = {"metadata": {"total_size": size}, "weight_map": weight_map}
     (directory / INDEX).write_text(json.dumps(index, indent=1))
-    assert model.tokenizer is not None
-    processor_of(vlm.config, model.tokenizer).save_pretrained(directory)
+
+
+def _alone(model: Composition) -> torch.nn.Module:
+    """What a composition that is no vision-language model consists of."""
+    if model.painter is not None:
+        parts = {"language_model": model.language_model, "image_tokenizer": model.image_tokenizer, "painter": model.painter}
+        return torch.nn.ModuleDict(parts)  # type: ignore[arg-type]
+    return model.language_model or model.image_tokenizer or model.encoder.model  # type: ignore[union-attr,return-value]
+
+
+def _stored(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    """In what a tensor is stored."""
+    if name.startswith(f"image_tokenizer.{EXACT}"):
+        return torch.float32
+    return dtype if tensor.is_floating_point() else tensor.dtype
 
 
 def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
@@ -110,18 +135,18 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
 
 
 def load_parts(model: Composition, directory: Path) -> None:
-    """Load a saved model's weights into a composition of the same parts; experts and marks may be new in it.
+    """Load a saved model's weights into a composition of the same parts; experts, marks and what it draws with may be new in it.
 
     Raises:
         BadInput: if files are missing or broken, or tensors do not fit.
     """
     tensors = read_tensors(directory)
-    alone: torch.nn.Module | None = model.vlm or model.language_model or model.image_tokenizer
-    module: torch.nn.Module = alone or model.encoder.model  # type: ignore[union-attr,assignment]
+    module: torch.nn.Module = model.vlm or _alone(model)
     tied = set(getattr(module, "all_tied_weights_keys", {}))
     expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    # Models that were trained without may be given experts, which begin as no change, and a strategy's marks, which begin anew.
-    added = [prefix for prefix in (*EXPERTS, MARKS) if not any(name.startswith(prefix) for name in tensors)]
+    # Models that were trained without may be given experts, which begin as no change, a strategy's marks, which begin anew, and
+    # what they draw with.
+    added = [prefix for prefix in (*EXPERTS, MARKS, *DRAWING) if not any(name.startswith(prefix) for name in tensors)]
     expected = {name: shape for name, shape in expected.items() if not name.startswith(tuple(added))}
     missing = sorted(set(expected) - set(tensors) - tied)
     unknown = sorted(set(tensors) - set(expected))

@@ -39,11 +39,13 @@ class Rendered:
         input_ids: int64 [L].
         labels: int64 [L], `IGNORE` where not learned; not shifted.
         image_spans: (start, length) of what every picture becomes, in order.
+        canvas: how many of its last tokens stand for a picture that is to be drawn.
     """
 
     input_ids: np.ndarray
     labels: np.ndarray
     image_spans: tuple[tuple[int, int], ...]
+    canvas: int = 0
 
 
 class Renderer:
@@ -118,6 +120,30 @@ class Renderer:
             turns = turns[:-1]
         pieces = self.template.pieces(turns, eos=self.eos, system=self.system, generation_prompt=for_generation)
         return self.render_pieces(pieces, max_length=self.max_length)
+
+    def render_canvas(self, turns: Sequence[Turn], slots: int) -> Rendered:
+        """Ids of what was said before a picture that is drawn, and of its slots; where it begins, the image token is learned.
+
+        Args:
+            turns: the last one is the assistant's, up to the picture.
+
+        Raises:
+            BadInput: if there is no room for the picture within ``max_length``.
+        """
+        pieces = self.template.pieces(turns, eos=self.eos, system=self.system, open_end=True)
+        said = self.render_pieces(pieces)
+        length = len(said.input_ids) + slots
+        if self.max_length is not None and length > self.max_length:
+            raise BadInput(
+                "picture to be drawn",
+                expected=f"at most {self.max_length} tokens up to its end",
+                found=str(length),
+                remedy="raise the maximum length, or say less before it",
+            )
+        canvas = np.zeros(slots, dtype=np.int64)
+        labels = np.full(length, IGNORE, dtype=np.int64)
+        labels[len(said.input_ids)] = self.image_token_id
+        return Rendered(np.concatenate([said.input_ids, canvas]), labels, said.image_spans, slots)
 
     def render_pieces(self, pieces: Iterable[Piece | ImageSource], *, max_length: int | None = None) -> Rendered:
         """Ids and labels of text pieces and pictures, whatever wrote them."""

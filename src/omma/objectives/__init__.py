@@ -2,8 +2,10 @@
 
 from omma.objectives import aligned_by_place as aligned_by_place
 from omma.objectives import captioning as captioning
+from omma.objectives import class_drawing as class_drawing
 from omma.objectives import classification as classification
 from omma.objectives import contrastive as contrastive
+from omma.objectives import drawing as drawing
 from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling

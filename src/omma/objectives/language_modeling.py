@@ -251,18 +251,23 @@ class LanguageModeling(Objective):
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         model = self.model
-        plan = AttentionPlan.causal(batch["document"])
-        if attends_documents(model.language_model):
-            attention: dict[str, Any] = {"documents": Documents.of(plan)}
-        else:
-            attention = {"attention_mask": plan.dense()}
-        attention |= {"inputs_embeds": self.embed(batch), "position_ids": plan.positions()}
         learned = batch["labels"][:, 1:] != IGNORE
         prompt = self._prompt(batch) if self.config.prompt_share else torch.zeros_like(learned)
-        self.last_layer.read(nn.functional.pad(learned | prompt, (0, 1)))
-        with model.routing(batch["input_ids"], batch["document"]):
-            hidden = decoder_hidden(model.language_model, **attention)[:, :-1]
+        plan = AttentionPlan.causal(batch["document"])
+        hidden = self.hidden(batch, plan, self.embed(batch), nn.functional.pad(learned | prompt, (0, 1)))[:, :-1]
         losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:
             losses["prompt"] = target_losses(model.language_model, hidden[prompt], batch["input_ids"][:, 1:][prompt])
         return losses
+
+    def hidden(self, batch: Mapping[str, Tensor], plan: AttentionPlan, embedded_BLH: Tensor, read_BL: Tensor) -> Tensor:
+        """Last hidden states [B, L, H] of a micro-batch; those that are not ``read`` mean nothing."""
+        model = self.model
+        if attends_documents(model.language_model):
+            attention: dict[str, Any] = {"documents": Documents.of(plan)}
+        else:
+            attention = {"attention_mask": plan.dense()}
+        attention |= {"inputs_embeds": embedded_BLH, "position_ids": plan.positions()}
+        self.last_layer.read(read_BL)
+        with model.routing(batch["input_ids"], batch["document"]):
+            return decoder_hidden(model.language_model, **attention)

@@ -82,9 +82,12 @@ class Reconstruction(Objective):
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)
-        if model.resolution is None:
+        # What a model draws it reads in its own way.
+        resolution = model.resolution if model.painter is None else model.painter.canvas
+        if resolution is None:
             raise BadInput("model.resolution", expected="a strategy for pictures", found="none", remedy="add stretch-square")
-        refuse_other_views(model.resolution, "which the objective reconstruction reads")
+        refuse_other_views(resolution, "which the objective reconstruction reads")
+        self.resolution = resolution
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
         tokenizer = model.image_tokenizer
@@ -95,7 +98,7 @@ class Reconstruction(Objective):
                 found="none" if tokenizer is None else tokenizer.config.type,
                 remedy="choose quantized-autoencoder or kl-autoencoder",
             )
-        size = model.resolution.plan(1, 1).views[0].size
+        size = resolution.plan(1, 1).views[0].size
         tokenizer.grid(size) if tokenizer.vocabulary == 0 else tokenizer.length(size)
         self.side = size[0]
         if (config.perceptual > 0) is not (config.judge is not None):
@@ -119,11 +122,10 @@ class Reconstruction(Objective):
         """While a step is under way: mean scores of real and painted pictures, and their number, of each micro-batch."""
 
     def collator(self) -> OneViewCollator:
-        config, resolution = self.config, self._model[0].resolution
-        assert resolution is not None
+        config = self.config
         return OneViewCollator(
             config.micro_samples,
-            resolution=resolution,
+            resolution=self.resolution,
             normalizations=(self.tokenizer.normalization,),
             side=self.side,
             crop=config.crop,

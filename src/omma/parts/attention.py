@@ -91,19 +91,24 @@ class AttentionPlan:
     def varlen(self) -> tuple[Tensor, int]:
         """Cumulative document lengths [documents + 1] (int32) over the flattened rows, and the longest length.
 
-        Padding runs count as documents of their own, so the lengths cover all B * L tokens.
-
         Raises:
             ValueError: if a block holds several tokens; varlen kernels know only causal attention.
         """
         if not self.is_causal():
             raise ValueError("varlen attention is causal, but a block of this plan holds several tokens")
+        edges = self.edges()
+        return edges.to(torch.int32), int(edges.diff().max())
+
+    def edges(self) -> Tensor:
+        """Where documents begin and end, [documents + 1], over the flattened rows.
+
+        Padding runs count as documents of their own, so documents cover all B * L tokens.
+        """
         flat = self.document_BL.flatten()
         starts = torch.ones_like(flat, dtype=torch.bool)
         starts[1:] = flat[1:] != flat[:-1]
         starts[:: self.document_BL.shape[1]] = True
-        edges = torch.cat([starts.nonzero().flatten(), torch.tensor([flat.numel()], device=flat.device)])
-        return edges.to(torch.int32), int(edges.diff().max())
+        return torch.cat([starts.nonzero().flatten(), torch.tensor([flat.numel()], device=flat.device)])
 
     def positions(self) -> Tensor:
         """Position ids [B, L]: each document counts from 0, wherever it stands in its row."""

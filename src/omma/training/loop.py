@@ -44,7 +44,7 @@ from omma.training.step import take_step
 from omma.training.stream import StepDataset, stream_steps
 from omma.training.validation import Validation
 
-PARTS = ("encoder", "projector", "language_model", "expert", "image_tokenizer")
+PARTS = ("encoder", "projector", "language_model", "expert", "image_tokenizer", "painter")
 """What the paths of parameters begin with, beside ``objective``."""
 
 

@@ -50,7 +50,7 @@ class MasterOptimizer:
         self.masters: dict[str, Tensor] = {}
         self.parameters: dict[str, nn.Parameter] = {}
         self._frozen: dict[str, Tensor] = {}
-        kept = _beside_statistics(module)
+        kept = _beside_statistics(module) | _exact_codes(module, learning)
         # Parameters only: rounding buffers such as rotary frequencies would move positions.
         for name, parameter in module.named_parameters():
             whole = parameter.data
@@ -145,6 +145,12 @@ def _beside_statistics(module: nn.Module) -> set[str]:
         if isinstance(owner, nn.modules.batchnorm._BatchNorm)
         for name, _ in owner.named_parameters(recurse=False)
     }
+
+
+def _exact_codes(module: nn.Module, learning: set[str]) -> set[str]:
+    """Paths of the parameters of an image tokenizer that stays as it is: rounded, it would find other codes."""
+    names = {name for name, _ in module.named_parameters() if name.startswith("image_tokenizer.")}
+    return set() if names & learning else names
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:

@@ -44,6 +44,12 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
     config = _config(source)
     saved = Saved(source, config, _processor(source))
     _refuse_experts(saved)
+    if saved.config.painter is not None:
+        raise saved.misfit(
+            "painter",
+            expected="a model that only reads, as architectures of transformers do that these parts fit",
+            found=repr(saved.config.painter.get("type")),
+        )
     kind, settings = _fitting(saved)
     weights = Weights(source)
     vocabulary, names = config.text_config.vocab_size, kind.names(settings)

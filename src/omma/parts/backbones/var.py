@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from transformers import AutoConfig, DynamicCache, PretrainedConfig, PreTrainedModel, initialization
+from transformers import AutoConfig, AutoModel, DynamicCache, PretrainedConfig, PreTrainedModel, initialization
 
 from omma.parts.stochastic_depth import left_out_at_times, share_of_block
 
@@ -178,3 +178,4 @@ def _soften(linear: nn.Linear, gamma_std: float) -> None:
 
 
 AutoConfig.register(VarConfig.model_type, VarConfig)
+AutoModel.register(VarConfig, VarModel)

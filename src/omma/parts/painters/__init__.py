@@ -1,6 +1,9 @@
 """Painters: ways in which a Transformer draws. See `omma.parts.painters.base`."""
 
+from omma.parts.painters import masked as masked
 from omma.parts.painters import next_scale as next_scale
+from omma.parts.painters import raster as raster
 from omma.parts.painters.base import PAINTERS, Painter
+from omma.parts.painters.heads import CODE_HEADS
 
-__all__ = ["PAINTERS", "Painter"]
+__all__ = ["CODE_HEADS", "PAINTERS", "Painter"]

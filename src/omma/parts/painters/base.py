@@ -1,25 +1,39 @@
 """Painters: what stands between a Transformer and an image tokenizer, and draws with them.
 
-A picture takes so many *slots* in the sequence. While it is learned, all of them are filled at once with what was there before
-(`Painter.inputs`), and `AttentionPlan` says which slots see which (`Painter.blocks`). Drawing fills them in as many steps as the
-way of drawing takes.
+A picture takes so many *slots* in the sequence, of which the first begins with what announces it. While it is learned, all of
+them are filled at once with what was there before (`Painter.lesson`), and `AttentionPlan` says which slots see which
+(`Painter.blocks`). Drawing fills them in as many steps as the way of drawing takes. A picture's slots are the last of their
+sequence: what is said afterwards reads the picture as any other one.
 
-Shapes: N pictures, T codes, S slots, C width of the Transformer.
+Shapes: N pictures, T codes, S slots, C width of the Transformer, V codes that there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from transformers import TopKLogitsWarper, TopPLogitsWarper
 
-from omma.parts.base import Part, PartConfig, Registry
+from omma.errors import BadInput
+from omma.parts.base import Part, PartConfig, Registry, part_field
+from omma.parts.painters.heads import CodeHead, Pick
+from omma.parts.quantizers.base import Quantizer
+from omma.parts.resolution import RESOLUTIONS, Resolution
 
-Step = Callable[[Tensor], Tensor]
-"""What a Transformer makes of the next slots, [B, slots, C] to [B, slots, C], with all that it saw before in its cache."""
+
+class Step(Protocol):
+    """A Transformer with all that it saw before in its cache."""
+
+    def __call__(self, slots_BSC: Tensor, *, keep: bool = True) -> Tensor:
+        """What it makes of the next slots, [B, slots, C].
+
+        Args:
+            keep: whether later slots see these.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +41,32 @@ class Sampling:
     """How codes are drawn from their probabilities.
 
     Attributes:
-        guidance: strength of classifier-free guidance (arXiv 2207.12598); 0 for none.
+        guidance: strength of classifier-free guidance (arXiv 2207.12598): (1 + guidance) times the logits of what is asked for,
+            less guidance times those without; 0 for none.
+        temperature: by which logits are divided.
         top_k: of so many of the likeliest codes; all if 0. It comes before `top_p`.
         top_p: of the likeliest codes that together have this probability.
     """
 
     guidance: float = 0.0
+    temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
 
+    def __post_init__(self) -> None:
+        legal = {
+            "guidance": (self.guidance >= 0, "0 or more"),
+            "temperature": (self.temperature > 0, "above 0"),
+            "top_k": (self.top_k >= 0, "0 or more"),
+            "top_p": (0 < self.top_p <= 1, "above 0, and 1 at most"),
+        }
+        for name, (fine, expected) in legal.items():
+            if not fine:
+                raise BadInput(name, expected=expected, found=f"{getattr(self, name):g}", remedy="change it")
+
     def filtered(self, logits: Tensor) -> Tensor:
         """Logits [..., V] with those of codes that are not drawn at minus infinity."""
-        flat = logits.flatten(0, -2)
+        flat = logits.flatten(0, -2) / self.temperature
         if self.top_k:
             flat = TopKLogitsWarper(self.top_k)(None, flat)  # type: ignore[arg-type]
         if self.top_p < 1:
@@ -46,41 +74,8 @@ class Sampling:
         return flat.view_as(logits)
 
 
-class Painter(Part, nn.Module):
-    """A way to draw.
-
-    Attributes:
-        slots: of a picture, S.
-    """
-
-    slots: int
-
-    class Config(PartConfig):
-        pass
-
-    def blocks(self) -> Tensor:
-        """Block [S] of every slot: a slot sees those of its own block and of earlier ones."""
-        raise NotImplementedError
-
-    def inputs(self, codes_NT: Tensor, start_NC: Tensor) -> Tensor:
-        """What fills the slots [N, S, C] while a picture is learned.
-
-        Args:
-            start_NC: what the first slot begins with, such as a class or the token that announces a picture.
-        """
-        raise NotImplementedError
-
-    def logits(self, hidden_NSC: Tensor) -> Tensor:
-        """Of the codes [N, T, V], from what the Transformer makes of the slots."""
-        raise NotImplementedError
-
-    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Tensor:
-        """Codes [N, T], drawn step by step.
-
-        Args:
-            start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
-        """
-        raise NotImplementedError
+AS_LIKELY = Sampling()
+"""Every code as often as it is likely."""
 
 
 class Dice:
@@ -92,13 +87,134 @@ class Dice:
     def __len__(self) -> int:
         return len(self.generators)
 
-    def choose(self, logits_NTV: Tensor) -> Tensor:
-        """Numbers [N, T], each with its probability."""
-        shape = logits_NTV.shape[1:]
+    def uniform(self, *shape: int) -> Tensor:
+        """[N, *shape], from 0 to 1."""
+        return torch.stack([torch.rand(shape, generator=generator) for generator in self.generators])
+
+    def gumbel(self, *shape: int) -> Tensor:
+        """[N, *shape] of the standard Gumbel distribution."""
         exponential = [torch.empty(shape).exponential_(generator=generator) for generator in self.generators]
-        # The smallest of exponential waiting times at these rates: the Gumbel-max trick.
-        waiting = torch.stack(exponential).to(logits_NTV.device).log()
-        return (logits_NTV.float() - waiting).argmax(-1)
+        return -torch.stack(exponential).log()
+
+    def choose(self, logits_NTV: Tensor) -> Tensor:
+        """Numbers [N, T], each with its probability: the Gumbel-max trick."""
+        noise = self.gumbel(*logits_NTV.shape[1:])
+        return (logits_NTV.float() + noise.to(logits_NTV.device)).argmax(-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lesson:
+    """Pictures as they are learned.
+
+    Attributes:
+        slots: [N, S, C], what fills them.
+        learned: [N, T], which codes are to be predicted.
+    """
+
+    slots: Tensor
+    learned: Tensor
+
+
+class Painter(Part, nn.Module):
+    """A way to draw.
+
+    Attributes:
+        canvas: how a picture is cut that is to be drawn.
+        slots: of a picture, S. The last T of them predict its codes.
+        codes: of a picture, T.
+        head: what embeds and predicts codes.
+    """
+
+    slots: int
+    codes: int
+    head: CodeHead
+
+    class Config(PartConfig):
+        canvas: part_field(RESOLUTIONS)  # type: ignore[valid-type]
+        """The pictures that are drawn: how those are cut that are to be learned, into one view of one size."""
+
+    def __init__(self, config: Config, *, quantizer: Quantizer) -> None:
+        super().__init__(config)
+        self.canvas: Resolution = config.canvas.build()
+        if not self.canvas.is_plain:
+            raise BadInput(
+                "model.painter.canvas",
+                expected="a strategy that shows the whole picture in one view of one size",
+                found=self.canvas.config.type,
+                remedy="use stretch-square, crop-square or pad-square",
+            )
+        # In a list: it is the tokenizer's.
+        self._quantizer = [quantizer]
+
+    @property
+    def quantizer(self) -> Quantizer:
+        return self._quantizer[0]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of what is drawn."""
+        return self.canvas.plan(1, 1).views[0].size
+
+    def init_weights(self) -> None:
+        """Initialise what it owns."""
+        raise NotImplementedError
+
+    def blocks(self) -> Tensor:
+        """Block [S] of every slot: a slot sees those of its own block and of earlier ones."""
+        raise NotImplementedError
+
+    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
+        """What fills the slots while pictures are learned.
+
+        Args:
+            start_NC: what the first slot begins with, such as a class or the token that announces a picture.
+            dice: for what is random about it.
+        """
+        raise NotImplementedError
+
+    def losses(self, hidden_NSC: Tensor, codes_NT: Tensor, lesson: Lesson) -> Tensor:
+        """Mean cross-entropy [N] of the codes that each picture was to be predicted of."""
+        hidden = hidden_NSC[:, -self.codes :][lesson.learned]
+        each = self.head.losses(hidden, codes_NT[lesson.learned], self.smoothing)
+        counts = lesson.learned.sum(1)
+        return each.new_zeros(len(codes_NT)).index_add(0, lesson.learned.nonzero()[:, 0], each) / counts
+
+    @property
+    def smoothing(self) -> float:
+        """Label smoothing of the losses."""
+        return 0.0
+
+    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
+        """Codes, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all.
+
+        Args:
+            start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
+        """
+        raise NotImplementedError
+
+
+def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:
+    """How a head's logits [B, T, V] become numbers [N, T] and the logarithms of their probabilities.
+
+    Args:
+        strength: of the guidance at this step.
+    """
+
+    def pick(logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
+        logits = logits_BTV.float()
+        if sampling.guidance:
+            asked, not_asked = logits.chunk(2)
+            logits = (1 + strength) * asked - strength * not_asked
+        filtered = sampling.filtered(logits)
+        chosen = dice.choose(filtered)
+        return chosen, filtered.log_softmax(-1).gather(-1, chosen[..., None])[..., 0]
+
+    return pick
+
+
+def doubled(slots_NSC: Tensor, sampling: Sampling) -> Tensor:
+    """The same for pictures as they are asked for and without that, if guidance wants both."""
+    return torch.cat([slots_NSC, slots_NSC]) if sampling.guidance else slots_NSC
 
 
 PAINTERS: Registry[type[Painter]] = Registry("painter")

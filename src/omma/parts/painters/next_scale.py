@@ -8,6 +8,7 @@ Shapes: as in `omma.parts.painters.base`; D numbers of a code, H rows and column
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import accumulate
 
 import torch
@@ -15,19 +16,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omma.errors import BadInput
-from omma.parts.base import PartConfig
-from omma.parts.painters.base import PAINTERS, Dice, Painter, Sampling, Step
+from omma.parts.base import part_field
+from omma.parts.painters.base import PAINTERS, Dice, Lesson, Painter, Sampling, Step, doubled, picking
+from omma.parts.painters.heads import CODE_HEADS, CodeHead, LinearHead
 from omma.parts.quantizers.base import Quantizer, rows
 from omma.parts.quantizers.multi_scale import MultiScale
+
+FIRST_SHARE = 0.02
+"""The head's weights begin that much smaller than others."""
 
 
 @PAINTERS.register("next-scale")
 class NextScale(Painter):
-    class Config(PartConfig):
-        pass
+    class Config(Painter.Config):
+        head: part_field(CODE_HEADS) = LinearHead.Config(bias=True)  # type: ignore[valid-type]
 
-    def __init__(self, config: Config, *, quantizer: Quantizer, width: int) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
+        super().__init__(config, quantizer=quantizer)
         if not isinstance(quantizer, MultiScale):
             raise BadInput(
                 "model.painter",
@@ -35,45 +40,44 @@ class NextScale(Painter):
                 found=quantizer.config.type,
                 remedy="use the recipe var-tokenizer, or another painter",
             )
-        # In a list: it is the tokenizer's.
-        self._quantizer = [quantizer]
         self.scales = quantizer.config.scales
-        self.slots = sum(scale * scale for scale in self.scales)
-        std = (1 / width / 3) ** 0.5
+        self.codes = self.slots = length
+        self.width = width
         self.read = nn.Linear(quantizer.width, width)
         self.first = nn.Parameter(torch.empty(width))
         self.places = nn.Parameter(torch.empty(self.slots, width))
         self.levels = nn.Embedding(len(self.scales), width)
-        self.predict = nn.Linear(width, quantizer.vocabulary)
-        for tensor in (self.read.weight, self.first, self.places, self.levels.weight, self.predict.weight):
+        self.head: CodeHead = config.head.build(vocabulary=quantizer.vocabulary, width=width, embeds=False)
+        self.init_weights()
+
+    def init_weights(self) -> None:
+        std = (1 / self.width / 3) ** 0.5
+        for tensor in (self.read.weight, self.first, self.places, self.levels.weight):
             nn.init.trunc_normal_(tensor, std=std)
         nn.init.zeros_(self.read.bias)
-        nn.init.zeros_(self.predict.bias)
-        with torch.no_grad():
-            self.predict.weight.mul_(0.02)
+        self.head.init_weights(FIRST_SHARE * std)
 
     @property
-    def quantizer(self) -> MultiScale:
-        return self._quantizer[0]
+    def multi_scale(self) -> MultiScale:
+        quantizer = self.quantizer
+        assert isinstance(quantizer, MultiScale)
+        return quantizer
 
     def blocks(self) -> Tensor:
         counts = torch.tensor([scale * scale for scale in self.scales])
-        return torch.arange(len(self.scales)).repeat_interleave(counts).to(self.places.device)
+        return torch.arange(len(self.scales)).repeat_interleave(counts)
 
-    def inputs(self, codes_NT: Tensor, start_NC: Tensor) -> Tensor:
+    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
         with torch.no_grad():
-            *told, _ = self.quantizer.scale_by_scale(codes_NT)
+            *told, _ = self.multi_scale.scale_by_scale(codes_NT)
         parts = [start_NC[:, None] + self.first]
         parts += [self._read(k + 1, vectors) for k, vectors in enumerate(told)]
-        return torch.cat(parts, dim=1) + self._known()
-
-    def logits(self, hidden_NSC: Tensor) -> Tensor:
-        return self.predict(hidden_NSC)  # type: ignore[no-any-return]
+        return Lesson(torch.cat(parts, dim=1) + self._known(), torch.ones_like(codes_NT, dtype=torch.bool))
 
     @torch.no_grad()
-    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Tensor:
+    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
         """One step for each scale."""
-        guided, last = sampling.guidance > 0, len(self.scales) - 1
+        last = len(self.scales) - 1
         known = self._known()
         ends = list(accumulate(scale * scale for scale in self.scales))
         slots = start_BC[:, None] + self.first
@@ -81,20 +85,14 @@ class NextScale(Painter):
         drawn: list[Tensor] = []
         for k, end in enumerate(ends):
             hidden = step(slots + known[end - self.scales[k] ** 2 : end])
-            logits = self.logits(hidden).float()
-            if guided:
-                strength = sampling.guidance * k / max(last, 1)
-                asked, not_asked = logits.chunk(2)
-                logits = (1 + strength) * asked - strength * not_asked
-            drawn.append(dice.choose(sampling.filtered(logits)))
+            codes, _ = self.head.choose(hidden, picking(sampling, dice, sampling.guidance * k / max(last, 1)))
+            drawn.append(codes)
+            yield torch.cat(drawn, dim=1)
             if k == last:
                 break
-            told = self.quantizer.enlarged(k, drawn[-1])
+            told = self.multi_scale.enlarged(k, codes)
             total = told if total is None else total + told
-            slots = self._read(k + 1, total)
-            if guided:
-                slots = torch.cat([slots, slots])
-        return torch.cat(drawn, dim=1)
+            slots = doubled(self._read(k + 1, total), sampling)
 
     def _read(self, k: int, vectors_NDHH: Tensor) -> Tensor:
         """The slots of a scale [N, scale * scale, C], out of what the coarser ones stand for."""
@@ -104,4 +102,4 @@ class NextScale(Painter):
 
     def _known(self) -> Tensor:
         """What every slot knows of itself [S, C]: its place and its scale."""
-        return self.places + self.levels(self.blocks())
+        return self.places + self.levels(self.blocks().to(self.places.device))

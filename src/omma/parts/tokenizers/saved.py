@@ -15,7 +15,7 @@ from omma.parts.weights import locate
 
 MODEL_TYPE = "omma_image_tokenizer"
 WEIGHTS = "model.safetensors"
-KEPT = "quantizer."
+EXACT = "quantizer."
 """What stays in float32, so that every vector has the code that it had."""
 
 
@@ -24,7 +24,7 @@ def save_image_tokenizer(tokenizer: ImageTokenizer, directory: Path, *, dtype: t
     config = {"model_type": MODEL_TYPE, "image_tokenizer": tokenizer.config.spelled_out()}
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32 if name.startswith(KEPT) else dtype).contiguous()
+        name: tensor.detach().to("cpu", torch.float32 if name.startswith(EXACT) else dtype).contiguous()
         for name, tensor in tokenizer.state_dict().items()
     }
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})

@@ -1,0 +1,146 @@
+"""Code heads: what embeds the codes that a Transformer reads, and predicts those that it draws.
+
+Shapes: M places, N pictures, B rows (N, or twice as many with guidance), T places of each, C width, V codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import accumulate
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from omma.errors import BadInput
+from omma.parts.base import Part, PartConfig, Registry
+
+Pick = Callable[[Tensor], tuple[Tensor, Tensor]]
+"""From logits [B, T, V] to numbers [N, T] and the logarithms of their probabilities."""
+
+
+class CodeHead(Part, nn.Module):
+    """Built with the ``vocabulary`` V, the ``width`` C, and whether it ``embeds`` codes, too."""
+
+    class Config(PartConfig):
+        pass
+
+    def init_weights(self, std: float) -> None:
+        """Initialise tables and layers with numbers of that standard deviation."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                nn.init.trunc_normal_(module.weight, std=std)
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def embed(self, codes: Tensor) -> Tensor:
+        """[..., C] of codes [...]."""
+        raise NotImplementedError
+
+    def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy [M] in nats.
+
+        Args:
+            smoothing: share of the probability that the target gives to all codes alike.
+        """
+        raise NotImplementedError
+
+    def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
+        """Codes [N, T], and the logarithms of their probabilities."""
+        raise NotImplementedError
+
+
+CODE_HEADS: Registry[type[CodeHead]] = Registry("code head")
+
+
+@CODE_HEADS.register("linear")
+class LinearHead(CodeHead):
+    """One logit for every code, out of one layer; a table for what is read."""
+
+    class Config(PartConfig):
+        bias: bool = False
+        tied: bool = False
+        """Whether the layer's weights are the table's."""
+        transform: bool = False
+        """Whether another layer comes before it, with GELU and a norm, as in BERT."""
+
+    def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
+        super().__init__(config)
+        self.table = nn.Embedding(vocabulary, width) if embeds else None
+        self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) if config.transform else None
+        if config.tied and self.table is None:
+            raise BadInput(
+                "model.painter.head.tied",
+                expected="a painter that embeds codes, whose table the output layer could share",
+                found="one that reads them in another way",
+                remedy="set it to false",
+            )
+        self.layer = None if config.tied else nn.Linear(width, vocabulary, bias=config.bias)
+        self.bias = nn.Parameter(torch.zeros(vocabulary)) if config.tied and config.bias else None
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V]."""
+        if self.transform is not None:
+            hidden = self.transform(hidden)
+        if self.layer is not None:
+            return self.layer(hidden)
+        assert self.table is not None
+        return F.linear(hidden, self.table.weight, self.bias)
+
+    def embed(self, codes: Tensor) -> Tensor:
+        assert self.table is not None
+        return self.table(codes)
+
+    def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(self.predict(hidden_MC).float(), codes_M, reduction="none", label_smoothing=smoothing)
+
+    def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
+        return pick(self.predict(hidden_BTC))
+
+
+@CODE_HEADS.register("factorised")
+class FactorisedHead(CodeHead):
+    """Codes as several numbers of a few bits each, the least significant first, each embedded and predicted by itself: the 2^18
+    codes of MAGVIT-v2 as two of 512, with the tables for output layers (arXiv 2310.05737, section 3.2)."""
+
+    class Config(PartConfig):
+        bits: tuple[int, ...] = Field(default=(9, 9), min_length=1)
+        """Of each number; together as many as a code has."""
+
+    def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
+        super().__init__(config)
+        if min(config.bits) < 1 or 1 << sum(config.bits) != vocabulary:
+            raise BadInput(
+                "model.painter.head.bits",
+                expected=f"numbers of bits whose sum is that of {vocabulary:,} codes ({(vocabulary - 1).bit_length()})",
+                found=" + ".join(map(str, config.bits)) + f", {1 << sum(config.bits):,} codes",
+                remedy="change them, or choose the head linear for codes that are not made of bits",
+            )
+        self.tables = nn.ModuleList(nn.Embedding(1 << bits, width) for bits in config.bits)
+        self.biases = nn.ParameterList(nn.Parameter(torch.zeros(1 << bits)) for bits in config.bits)
+        self._shifts = [0, *accumulate(config.bits[:-1])]
+
+    def _parts(self, codes: Tensor) -> list[Tensor]:
+        """The numbers that codes are made of."""
+        shifted = zip(self.config.bits, self._shifts, strict=True)
+        return [codes >> shift & ((1 << bits) - 1) for bits, shift in shifted]
+
+    def _logits(self, hidden: Tensor) -> list[Tensor]:
+        return [F.linear(hidden, table.weight, bias) for table, bias in zip(self.tables, self.biases, strict=True)]
+
+    def embed(self, codes: Tensor) -> Tensor:
+        parts = zip(self.tables, self._parts(codes), strict=True)
+        return torch.stack([table(part) for table, part in parts]).sum(0)
+
+    def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
+        each = [
+            F.cross_entropy(logits.float(), part, reduction="none", label_smoothing=smoothing)
+            for logits, part in zip(self._logits(hidden_MC), self._parts(codes_M), strict=True)
+        ]
+        return torch.stack(each).sum(0)
+
+    def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
+        picked = [pick(logits) for logits in self._logits(hidden_BTC)]
+        codes = torch.stack([part << shift for (part, _), shift in zip(picked, self._shifts, strict=True)]).sum(0)
+        return codes, torch.stack([chance for _, chance in picked]).sum(0)

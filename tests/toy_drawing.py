@@ -1,0 +1,64 @@
+"""Toy models that draw pictures of 16 pixels, in every way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from omma.model.composition import Composition
+from omma.model.drawing import PictureDrawer
+from omma.model.processing import processor_of
+from toy_training import SHAPES, toy_model
+
+NETWORK = {"type": "convolutional", "width": 4, "channels": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
+ONE_BOOK = {"type": "quantized-autoencoder", "network": NETWORK, "quantizer": {"type": "vq", "codes": 16, "width": 4}}
+SCALES = {
+    "type": "quantized-autoencoder",
+    "network": NETWORK,
+    "quantizer": {"type": "multi-scale", "codes": 16, "width": 4, "scales": [1, 2, 4, 8], "convolutions": 2},
+    "bridge": 3,
+}
+SIGNS = {"type": "quantized-autoencoder", "network": NETWORK, "quantizer": {"type": "lfq", "width": 6, "group": 6}}
+CANVAS = {"type": "stretch-square", "size": 16}
+
+WAYS: dict[str, dict[str, Any]] = {
+    "next-scale": {"image_tokenizer": SCALES, "painter": {"type": "next-scale", "canvas": CANVAS}},
+    "raster": {"image_tokenizer": ONE_BOOK, "painter": {"type": "raster", "canvas": CANVAS}},
+    "masked": {
+        "image_tokenizer": SIGNS,
+        "painter": {"type": "masked", "canvas": CANVAS, "rounds": 3, "head": {"type": "factorised", "bits": [3, 3]}},
+    },
+}
+
+DRAW: dict[str, Any] = {
+    "objective": {"type": "drawing", "row_tokens": 256, "micro_tokens": 512, "unasked": 0.3, "closing": 0.5},
+    "data": [
+        {"source": {**SHAPES, "task": "draw", "count": 12}, "weight": 2},
+        {"source": {**SHAPES, "turns": 2, "count": 12}, "weight": 1},
+    ],
+    "learn": [{"pattern": "painter.*", "rate": 1e-2}, {"pattern": "language_model.*", "rate": 2e-3}],
+    "batch": 6,
+    "steps": 4,
+    "checkpoint_every": 2,
+    "precision": "fp32",
+}
+
+
+def drawing_model(way: str, **model: Any) -> Composition:
+    """A toy model, the same at every call, whose painter is sure enough of codes to tell prompts apart."""
+    made = toy_model(**WAYS[way], **model)
+    assert made.painter is not None and made.language_model is not None
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in made.painter.parameters():
+            parameter.normal_(0, 0.3)
+        for parameter in made.language_model.parameters():
+            if parameter.ndim == 2:
+                parameter.mul_(8)
+    return made
+
+
+def drawer_of(model: Composition) -> PictureDrawer:
+    assert model.vlm is not None and model.tokenizer is not None
+    return PictureDrawer(model.vlm, processor_of(model.vlm.config, model.tokenizer))
