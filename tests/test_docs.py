@@ -199,6 +199,7 @@ def documented(model: type[BaseModel], heading: str) -> None:
         ("lora", recipes.Lora),
         ("validation", recipes.ValidationRecipe),
         ("evaluation", recipes.EvaluationRecipe),
+        ("drawing", recipes.DrawingRecipe),
         ("A benchmark", recipes.Benchmark),
     ],
 )

@@ -163,6 +163,19 @@ class Benchmark(Settings):
         return self
 
 
+class DrawingRecipe(Settings):
+    """What a model that draws is asked to draw: GenEval's six tasks in the vocabulary of the world *shapes*."""
+
+    prompts: int = Field(default=100, gt=0)
+    """Of each task, and of each of the two with a compositional split."""
+    guidance: float = Field(default=2.0, ge=0)
+    temperature: float = Field(default=1.0, gt=0)
+    top_k: int = Field(default=0, ge=0)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    batch: int = Field(default=32, gt=0)
+    """Most pictures that are drawn at a time."""
+
+
 class EvaluationRecipe(Settings):
     """What the report measures."""
 
@@ -170,6 +183,8 @@ class EvaluationRecipe(Settings):
     conditions: list[Literal["sighted", "blind", "swapped"]] = ["sighted", "blind", "swapped"]
     variants: int = Field(default=20, ge=0)
     """So many questions of each world and split are put in other words and about slightly changed pictures, too."""
+    drawing: DrawingRecipe | None = None
+    """None, and nothing is drawn."""
     max_new_tokens: int = Field(default=32, gt=0)
     batch: int = Field(default=64, gt=0)
     seed: int = Field(default=0, ge=0)

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omma import __version__
+from omma.commands.evaluate_drawing import evaluate_drawing
 from omma.commands.history import peak_of_training, stage_curves, stage_phases
 from omma.commands.progress import Clock, Display
 from omma.commands.under_test import is_directory, under_test
@@ -80,8 +81,19 @@ def run(
         recipe = load_recipe(recipe_name or DEFAULT_RECIPE, size, overrides)
     if out is None:
         out = run_directory or Path("runs") / f"evaluate-{label}"
-    results = evaluate_model(recipe, model, out, run_directory, Console(), settings_of(chosen), replies)
-    show_scores(results, out, Console())
+    drawing = recipe.evaluation.drawing
+    if recipe.evaluation.benchmarks or drawing is None:
+        results = evaluate_model(recipe, model, out, run_directory, Console(), settings_of(chosen), replies)
+        show_scores(results, out, Console())
+    if drawing is not None:
+        if not is_directory(model):
+            raise BadInput(
+                f"recipe {recipe.name}, field evaluation.drawing",
+                expected="nothing for a model that is no directory, run or zoo:NAME",
+                found="prompts to draw",
+                remedy="set evaluation.drawing=null",
+            )
+        evaluate_drawing(drawing, model_directory(model), out.resolve().name, out, Console())
 
 
 def settings_of(chosen: list[str]) -> dict[str, str]:

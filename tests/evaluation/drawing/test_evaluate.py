@@ -1,0 +1,90 @@
+"""Evaluating what is drawn: an oracle and a blank sheet, what was interrupted, and what was drawn otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from evaluation.drawing.test_prompts import painted
+from omma.data.playground.shapes_drawing import draw_picture
+from omma.data.sample import user
+from omma.errors import BadInput
+from omma.evaluation.drawing.evaluate import Drawn, asked_for, draw_all, judge, task_scores
+from omma.evaluation.drawing.prompts import COLORED, TASKS
+from omma.parts.painters.base import Sampling
+
+COUNT = 3
+
+
+class Scripted:
+    """Draws what it is told to, and counts."""
+
+    batch = 5
+
+    def __init__(self, draw: Any) -> None:
+        self.make, self.drawn = draw, 0
+
+    def draw(self, conversations: Sequence[Any], *, seeds: Sequence[int], sampling: Sampling, watch: Any) -> list[Image.Image]:
+        assert [len(conversations)] == [len(seeds)]
+        for step in (1, 2):
+            watch(0, torch.full((len(seeds), step), 3))
+        self.drawn += len(seeds)
+        return [self.make(turns[0].text) for turns in conversations]
+
+
+def oracle() -> Scripted:
+    pictures = {one.prompt.text: draw_picture(painted(one.prompt)) for one in asked_for(COUNT)}
+    return Scripted(pictures.__getitem__)
+
+
+def run(drawer: Any, folder: Path, identity: str = "model", sampling: Sampling | None = None) -> tuple[Drawn, Any, Any]:
+    asked = asked_for(COUNT)
+    drawn = draw_all(
+        drawer, asked, folder, identity=identity, sampling=sampling or Sampling(), turns_of=lambda text: (user(text),)
+    )
+    return drawn, *task_scores(judge(asked, folder))
+
+
+def test_an_oracle_draws_everything_and_a_blank_sheet_nothing(tmp_path: Path) -> None:
+    drawn, tasks, score = run(oracle(), tmp_path / "oracle")
+    assert [(one.task, one.split) for one in tasks] == [
+        *((task, "fresh") for task in TASKS), *((task, "compositional") for task in COLORED)
+    ]  # fmt: skip
+    assert score.value == 1.0 and {one.passed.value for one in tasks} == {1.0} and {one.prompts for one in tasks} == {COUNT}
+    assert 0 < score.low < 1
+    assert drawn.pictures == COUNT * 8 and drawn.steps == 2 * drawn.pictures
+    assert drawn.use(8) == (1 / 8, 1.0)
+    _, tasks, score = run(Scripted(lambda text: Image.new("RGB", (64, 64), "white")), tmp_path / "blank")
+    assert score.value == 0.0 and {one.passed.value for one in tasks} == {0.0}
+
+
+def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = run(oracle(), tmp_path)[1:]
+    for name in ("counting-fresh-1.png", "colors-compositional-0.png"):
+        (tmp_path / name).unlink()
+    again = oracle()
+    drawn, *scores = run(again, tmp_path)
+    assert again.drawn == 2 == drawn.pictures and tuple(scores) == whole
+    nothing, *scores = run(again, tmp_path)
+    assert again.drawn == 2 and nothing.pictures == 0 and tuple(scores) == whole
+    assert nothing.use(8)[0] != nothing.use(8)[0]
+
+
+@pytest.mark.parametrize("other", [{"identity": "another"}, {"sampling": Sampling(guidance=1.0)}])
+def test_pictures_of_another_model_or_drawn_otherwise_are_not_taken(tmp_path: Path, other: Any) -> None:
+    run(oracle(), tmp_path)
+    again = oracle()
+    run(again, tmp_path, **other)
+    assert again.drawn == COUNT * 8
+
+
+def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    with pytest.raises(BadInput, match=r"a new folder, or one of pictures that omma evaluate drew, found other files"):
+        run(oracle(), tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
