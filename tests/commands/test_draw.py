@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import save_file
 
+from model.interop.test_var import published_tokenizer, published_transformer
 from omma.commands.draw import GAP
+from omma.model.interop.var import FILES
 from omma.model.saving import save_composition
 from toy_classes import class_model
 from toy_drawing import drawing_model
@@ -85,6 +88,17 @@ def test_what_cannot_be_drawn(model: Path, command: Any, one_sentence: Any, argu
 def test_a_model_that_only_reads(command: Any, one_sentence: Any, tmp_path: Path) -> None:
     save_composition(toy_model(), tmp_path, dtype=torch.float32)
     assert "expected one that draws" in one_sentence(command("draw", tmp_path, "a ring"))
+
+
+def test_a_published_var_is_read_in_and_draws(command: Any, draws: Any, tmp_path: Path) -> None:
+    shapes = (published_transformer(1, 680, 5, 8, 20, width=32, heads=4, shared=False), published_tokenizer(32, 8, 20, 10))
+    (tmp_path / "published").mkdir()
+    for file, own in zip(FILES, shapes, strict=True):
+        save_file({name: torch.randn(shape) * 0.05 for name, shape in own.items()}, tmp_path / "published" / file)
+    result = command("import", tmp_path / "published", tmp_path / "var")
+    assert result.exit_code == 0 and f"omma draw {tmp_path / 'var'} 207" in result.stdout, result.output
+    draws(tmp_path / "var", "4", "--out", tmp_path / "four.png")
+    assert pixels(tmp_path / "four.png").shape == (256, 256, 3)
 
 
 def test_a_model_of_classes_wants_a_number(command: Any, draws: Any, one_sentence: Any, tmp_path: Path) -> None:

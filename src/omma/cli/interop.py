@@ -12,7 +12,9 @@ from omma.cli.base import ModelName, app
 
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(help="A checkpoint in the layout of transformers.", metavar="DIR")],
+    directory: Annotated[
+        Path, typer.Argument(help="A checkpoint in the layout of transformers, or VAR's (docs/drawing.md).", metavar="DIR")
+    ],
     out: Annotated[Path, typer.Argument(help="A new directory.", metavar="OUT")],
 ) -> None:
     """Read a checkpoint of transformers (LLaVA, LLaVA-NeXT, InternVL, DeepSeek-VL, Fuyu, BLIP-2) into a model of omma's.

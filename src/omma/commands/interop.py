@@ -8,6 +8,7 @@ from rich.console import Console
 
 from omma.errors import BadInput, nearest
 from omma.model.interop import export_transformers, import_transformers
+from omma.model.interop.var import import_var, is_var
 from omma.model.loading import check_model, model_directory
 
 LAYOUTS = {"transformers": export_transformers}
@@ -15,8 +16,12 @@ LAYOUTS = {"transformers": export_transformers}
 
 def import_model(directory: Path, out: Path) -> None:
     """Read a published checkpoint. Raises BadInput for what is not one."""
-    import_transformers(directory, out)
     console = Console(soft_wrap=True)
+    if is_var(directory):
+        import_var(directory, out)
+        console.print(f"The model is in {out}. Draw a class with it: omma draw {out} 207", highlight=False, markup=False)
+        return
+    import_transformers(directory, out)
     console.print(f"The model is in {out}. Chat with it: omma chat {out}", highlight=False, markup=False)
 
 
