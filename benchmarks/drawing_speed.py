@@ -3,10 +3,10 @@
     python benchmarks/drawing_speed.py            a quarter of an hour
     python benchmarks/drawing_speed.py --quick    a minute, to see that it works
 
-One language model (that of the recipes at size small) with random weights draws pictures in each way, with one tokenizer network:
-64 codes of a picture of 64 pixels, and 256 of one of 128; next-scale has all coarser maps besides (130 and 680 codes). Speed
-does not depend on what the weights have learned. Ways take turns, batch by batch; every number is the median of the rounds. The peer is
-raster, one code after another: what a language model with an extended vocabulary does.
+One language model (that of the recipes at size small) with random weights draws pictures in each way, with one tokenizer
+network: 64 codes of a picture of 64 pixels, and 256 of one of 128; next-scale has all coarser maps besides (130 and 680 codes).
+Speed does not depend on what the weights have learned. Ways take turns, batch by batch; every number is the median of the rounds.
+The peer is raster, one code after another: what a language model with an extended vocabulary does.
 
 And the output layer: cross-entropy with its gradients for 4,096 places, among 262,144 codes as two numbers of nine bits, and
 among 8,192 with one layer; time, and bytes of weights, gradients and logits.

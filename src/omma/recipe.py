@@ -164,10 +164,13 @@ class Benchmark(Settings):
 
 
 class DrawingRecipe(Settings):
-    """What a model that draws is asked to draw: GenEval's six tasks in the vocabulary of the world *shapes*."""
+    """What a model that draws is asked to draw: GenEval's six tasks in the vocabulary of the world *shapes*, and changes of its
+    pictures."""
 
     prompts: int = Field(default=100, gt=0)
     """Of each task, and of each of the two with a compositional split."""
+    edits: int = Field(default=0, ge=0)
+    """Changes of pictures of each split, fresh and compositional."""
     guidance: float = Field(default=2.0, ge=0)
     temperature: float = Field(default=1.0, gt=0)
     top_k: int = Field(default=0, ge=0)

@@ -22,9 +22,9 @@ def test_results_and_page_of_a_trained_model(command: Any, tmp_path: Path) -> No
     assert "mean of six" in result.stdout and "drawing.html" in result.stdout and not (out / "results.json").exists()
     results = read_drawing_results(out / "drawing.json")
     assert (results.painter, results.size, results.codes, results.vocabulary) == ("next-scale", (16, 16), 85, 16)
-    assert results.steps == 4 and len(results.prompts) == 16 and results.sampling["guidance"] == 2.0
+    assert results.steps == 4 and len(results.prompts) == 18 and results.sampling["guidance"] == 2.0
     page = (out / "drawing.html").read_text()
-    assert page.count("data:image/png;base64,") == 16 and "<script" not in page and "http" not in page.replace("http-equiv", "")
+    assert page.count("data:image/png;base64,") == 18 and "<script" not in page and "http" not in page.replace("http-equiv", "")
     for one in results.prompts:
         assert one.prompt in page
     assert json.loads((out / "drawn" / "settings.json").read_text())["guidance"] == 2.0

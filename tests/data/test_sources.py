@@ -14,11 +14,12 @@ from PIL import Image
 
 from omma.data.montage import Montage
 from omma.data.playground import WORLDS
-from omma.data.playground.shapes_layout import COLORS, SHAPES
+from omma.data.playground.shapes_layout import COLORS, HELD_OUT, SHAPES
 from omma.data.sample import ImageSegment, Role, Sample
 from omma.data.sources import DRAW, SOURCES, Source, Task
 from omma.errors import BadInput
 from omma.evaluation import items_from_samples
+from omma.evaluation.drawing import read_back
 
 
 def source(**config: Any) -> Source:
@@ -85,10 +86,14 @@ def test_playground_tasks(world: str) -> None:
             with pytest.raises(BadInput, match=f"a world whose scenes are one picture each, to draw, found {world}"):
                 source(type="playground", world=world, task=task)
             continue
+        if task == "edit" and world != "shapes":
+            with pytest.raises(BadInput, match=f"a world that knows changes of its pictures, such as shapes, found {world}"):
+                source(type="playground", world=world, task=task)
+            continue
         sample = source(type="playground", world=world, task=task, turns=3).sample(5)
         assert sample == source(type="playground", world=world, task=task, turns=3).sample(5, epoch=2)
         assert roles(sample)[-1] is (Role.USER if task == "picture" else Role.ASSISTANT)
-        if task not in ("caption", "describe", "questions", "picture", "read", "draw"):
+        if task not in ("caption", "describe", "questions", "picture", "read", "draw", "edit"):
             assert not sample.images
         if task in ("questions", "words", "laid-out"):
             assert 1 <= len(sample.turns) // 2 <= 3
@@ -121,6 +126,39 @@ def test_what_is_asked_for_is_what_the_picture_shows() -> None:
         assert not left, (text, left)
         said.update(kind for kind in ("small", "left of", "higher than", "in the middle", "red", "two") if kind in text)
     assert min(said[kind] for kind in ("small", "left of", "higher than", "in the middle", "red", "two")) > 0, said
+
+
+@pytest.mark.parametrize("split", ["train", "compositional"])
+def test_edits_change_what_they_say_and_nothing_else(split: Any) -> None:
+    """By the reader of pictures, which knows nothing of layouts."""
+    editing = source(type="playground", world="shapes", task="edit", split=split)
+    kinds: Counter[str] = Counter()
+    for index in range(120):
+        sample = editing.sample(index)
+        asked, answer = sample.turns
+        before, after = (Counter(_things(image.load())) for image in sample.images)
+        assert answer.learn and answer.content == (ImageSegment(sample.images[1]),) and sample == editing.sample(index)
+        gone, new, text = before - after, after - before, asked.text.strip()
+        if text == "draw this picture again":
+            assert not gone and not new
+        elif text.startswith(("remove", "take", "leave")):
+            assert gone.total() == 1 and not new
+            kinds["remove"] += 1
+        else:
+            color = text.split()[-1]
+            kinds["all" if text.startswith("make all objects") else "one"] += 1
+            assert {found[0] for found in new} <= {color} and Counter(f[1:] for f in gone.elements()) == Counter(f[1:] for f in new.elements())
+            if text.startswith("make all"):
+                assert {found[0] for found in after} == {color}
+            else:
+                assert new.total() == 1, (text, before, after)
+        if split == "train":
+            assert not any((color, shape) in HELD_OUT for color, shape, *_ in after)
+    assert min(kinds.values()) > 5 and len(kinds) == 3, kinds
+
+
+def _things(picture: Image.Image) -> list[tuple[str, str | None, str, str]]:
+    return [(found.color, found.shape, found.size, found.place) for found in read_back(picture)]
 
 
 def test_what_is_told_is_not_scored_with_what_is_seen() -> None:

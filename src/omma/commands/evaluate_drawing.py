@@ -15,9 +15,10 @@ from rich.table import Table
 from omma import __version__
 from omma.commands.progress import Clock, Display
 from omma.commands.under_test import weights_digest
-from omma.data.sample import user
+from omma.data.sample import Turn, user
 from omma.data.sources import DRAW
-from omma.evaluation.drawing.evaluate import asked_for, draw_all, judge, task_scores
+from omma.evaluation.drawing.edits import EditPrompt
+from omma.evaluation.drawing.evaluate import Asked, asked_for, draw_all, judge, task_scores
 from omma.evaluation.drawing.page import drawing_page, write_drawing_page
 from omma.evaluation.drawing.results import DrawingResults, write_drawing_results
 from omma.evaluation.environment import Environment
@@ -40,8 +41,8 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
     sampling = Sampling(settings.guidance, settings.temperature, settings.top_k, settings.top_p)
     drawer = PictureDrawer(*load_model(directory), batch=settings.batch)
     drawer.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    asked = asked_for(settings.prompts)
-    console.print(f"Drawing {len(asked):,} prompts, {settings.prompts:,} of each task.", highlight=False, soft_wrap=True)
+    asked = asked_for(settings.prompts, settings.edits)
+    console.print(f"Drawing {len(asked):,} pictures, {settings.prompts:,} of each task.", highlight=False, soft_wrap=True)
     clock = Clock()
     with Display(console) as display:
         drawn = draw_all(
@@ -50,7 +51,7 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
             out / "drawn",
             identity=weights_digest(directory),
             sampling=sampling,
-            turns_of=lambda text: (user(f"{DRAW}{text}"),),
+            turns_of=_turns,
             progress=lambda done, total: display.update("drawing", done, total, clock.left(done, total)),
         )
     judged = judge(asked, out / "drawn")
@@ -79,6 +80,12 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
     write_drawing_page(drawing_page(results, asked, out / "drawn"), out / "drawing.html")
     _show(results, out, console)
     return results
+
+
+def _turns(asked: Asked) -> tuple[Turn, ...]:
+    """In the words of training."""
+    prompt = asked.prompt
+    return (user(prompt.before, f"\n{prompt.text}") if isinstance(prompt, EditPrompt) else user(f"{DRAW}{prompt.text}"),)
 
 
 def _show(results: DrawingResults, out: Path, console: Console) -> None:

@@ -52,7 +52,7 @@ class Source(Part):
 SOURCES: Registry[type[Source]] = Registry("source")
 
 Task = Literal[
-    "caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture", "read", "draw"
+    "caption", "describe", "questions", "words", "laid-out", "describe-laid-out", "text", "picture", "read", "draw", "edit"
 ]
 
 DRAW = "draw "
@@ -75,8 +75,8 @@ class PlaygroundSource(Source):
     (pictures and a conversation of questions), *words* (the description in place of the pictures, then the questions),
     *laid-out* (the same with words at their places, `omma.data.playground.laid_out`), *describe-laid-out* (those, then the full
     description), *text* (the description alone, as running text), *picture* (pictures and not a word), *read* (the first
-    picture, whose words are read out, `omma.data.playground.read_out`) and *draw* (a text that asks for a picture, and the
-    picture as the answer).
+    picture, whose words are read out, `omma.data.playground.read_out`), *draw* (a text that asks for a picture, and the
+    picture as the answer) and *edit* (a picture, what is to change, and the picture that is changed as the answer).
     """
 
     generated = True
@@ -105,6 +105,13 @@ class PlaygroundSource(Source):
                 "data.task",
                 expected="a world whose scenes are one picture each, to draw",
                 found=f"{config.world}, with several or none",
+                remedy="choose another world or task",
+            )
+        if config.task == "edit" and self.world.scene(config.split, config.first).edit is None:
+            raise BadInput(
+                "data.task",
+                expected="a world that knows changes of its pictures, such as shapes",
+                found=config.world,
                 remedy="choose another world or task",
             )
 
@@ -183,6 +190,10 @@ def _turns(scene: Scene, task: Task, asked: Sequence[Question]) -> tuple[Turn, .
     if task == "draw":
         wanted = scene.request() if scene.request is not None else scene.description or scene.caption
         return user(f"{DRAW}{wanted}"), Turn(Role.ASSISTANT, (ImageSegment(scene.images[0]),), learn=True)
+    if task == "edit":
+        assert scene.edit is not None
+        text, changed = scene.edit()
+        return user(scene.images[0], f"\n{text}"), Turn(Role.ASSISTANT, (ImageSegment(changed),), learn=True)
     if task == "text":
         return (assistant(scene.description or scene.caption),)
     if task == "questions":

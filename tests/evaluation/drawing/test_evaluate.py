@@ -14,8 +14,9 @@ from evaluation.drawing.test_prompts import painted
 from omma.data.playground.shapes_drawing import draw_picture
 from omma.data.sample import user
 from omma.errors import BadInput
+from omma.evaluation.drawing.edits import EDITING, EditPrompt
 from omma.evaluation.drawing.evaluate import Drawn, asked_for, draw_all, judge, task_scores
-from omma.evaluation.drawing.prompts import COLORED, TASKS
+from omma.evaluation.drawing.prompts import COLORED, TASKS, Prompt
 from omma.parts.painters.base import Sampling
 
 COUNT = 3
@@ -45,7 +46,7 @@ def oracle() -> Scripted:
 def run(drawer: Any, folder: Path, identity: str = "model", sampling: Sampling | None = None) -> tuple[Drawn, Any, Any]:
     asked = asked_for(COUNT)
     drawn = draw_all(
-        drawer, asked, folder, identity=identity, sampling=sampling or Sampling(), turns_of=lambda text: (user(text),)
+        drawer, asked, folder, identity=identity, sampling=sampling or Sampling(), turns_of=lambda one: (user(one.prompt.text),)
     )
     return drawn, *task_scores(judge(asked, folder))
 
@@ -88,3 +89,22 @@ def test_files_of_others_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"a new folder, or one of pictures that omma evaluate drew, found other files"):
         run(oracle(), tmp_path)
     assert [file.name for file in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_edits_pass_if_all_else_stays_and_are_no_part_of_the_score(tmp_path: Path) -> None:
+    asked = asked_for(1, edits=8)
+    edits = [one for one in asked if isinstance(one.prompt, EditPrompt)]
+    assert [(one.split, one.number) for one in edits] == [(split, i) for split in ("fresh", "compositional") for i in range(8)]
+    for name, picture_of, share in (("after", "after", 1.0), ("before", "before", 0.0)):
+        pictures = [
+            draw_picture(painted(one.prompt)) if isinstance(one.prompt, Prompt) else getattr(one.prompt, picture_of).load()
+            for one in asked
+        ]
+        waiting = iter(pictures)
+        drawer: Any = Scripted(lambda text, waiting=waiting: next(waiting))
+        draw_all(drawer, asked, tmp_path / name, identity="m", sampling=Sampling(), turns_of=lambda one: (user("x"),))
+        tasks, score = task_scores(judge(asked, tmp_path / name))
+        assert {(one.task, one.split): one.passed.value for one in tasks if one.task == EDITING} == {
+            (EDITING, "fresh"): share, (EDITING, "compositional"): share
+        }  # fmt: skip
+        assert score.value == 1.0

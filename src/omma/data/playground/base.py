@@ -72,6 +72,7 @@ class Scene:
             ``masks`` is a function because it draws.
         facts: the scene graph, table or fields behind it, plain data.
         request: makes a text that asks for such a picture, where neither caption nor description is one.
+        edit: makes a text that asks for a change of the picture, and the picture that is changed.
     """
 
     id: str
@@ -83,6 +84,7 @@ class Scene:
     words: tuple[Box, ...] = ()
     masks: Callable[[], tuple[Mask, ...]] = tuple
     request: Callable[[], str] | None = None
+    edit: Callable[[], tuple[str, DrawnImage]] | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from omma.data.playground.base import SPLITS, WORLDS, DrawnImage, Question, Scene, Split, World, scene_random
 from omma.data.playground.shapes_drawing import draw_masks, draw_picture
+from omma.data.playground.shapes_edits import edit
 from omma.data.playground.shapes_layout import Layout, sample_layout
 from omma.data.playground.shapes_questions import Asker
 from omma.data.playground.shapes_requests import request
@@ -60,6 +61,7 @@ def pictured(
         boxes=tuple(Box(*thing.box, label=thing.label) for thing in layout.things),
         masks=partial(draw_masks, layout),
         request=partial(_request, world, split, index, layout),
+        edit=partial(_edit, world, split, index, layout),
         facts=_facts(layout),
     )
 
@@ -67,6 +69,12 @@ def pictured(
 def _request(world: str, split: Split, index: int, layout: Layout) -> str:
     # Randomness of its own: scenes are the same whether or not anybody asks for one.
     return request(scene_random(f"{world}/request", split, index), layout)
+
+
+def _edit(world: str, split: Split, index: int, layout: Layout) -> tuple[str, DrawnImage]:
+    made = edit(scene_random(f"{world}/edit", split, index), layout, split)
+    key = f"playground/{VERSION}/{world}/{split}/{index}/edited"
+    return made.text, DrawnImage(key, (layout.width, layout.height), partial(draw_picture, made.layout))
 
 
 def _facts(layout: Layout) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from omma.data.playground.base import Split
 from omma.data.sample import Turn
 from omma.errors import BadInput
 from omma.evaluation.drawing.codes import code_use
+from omma.evaluation.drawing.edits import EditPrompt, edit_prompts
 from omma.evaluation.drawing.prompts import COLORED, TASKS, Prompt, prompts
 from omma.evaluation.drawing.read_back import Found, read_back
 from omma.evaluation.drawing.results import DrawnPrompt, TaskScore
@@ -37,7 +38,7 @@ class Asked:
 
     split: Split
     number: int
-    prompt: Prompt
+    prompt: Prompt | EditPrompt
 
     @property
     def file(self) -> str:
@@ -65,11 +66,13 @@ class Drawn:
         return use.used, use.perplexity
 
 
-def asked_for(count: int) -> list[Asked]:
-    """So many prompts of every task and split."""
+def asked_for(count: int, edits: int = 0) -> list[Asked]:
+    """So many prompts of every task and split, and so many changes of pictures of each split."""
     cases: list[tuple[str, Split]] = [(task, "fresh") for task in TASKS]
     cases += [(task, "compositional") for task in COLORED]
-    return [Asked(split, i, prompt) for task, split in cases for i, prompt in enumerate(prompts(task, count, split))]
+    asked = [Asked(split, i, prompt) for task, split in cases for i, prompt in enumerate(prompts(task, count, split))]
+    changes: tuple[Split, ...] = ("fresh", "compositional")
+    return asked + [Asked(split, i, prompt) for split in changes for i, prompt in enumerate(edit_prompts(edits, split))]
 
 
 def draw_all(
@@ -79,7 +82,7 @@ def draw_all(
     *,
     identity: str,
     sampling: Sampling,
-    turns_of: Callable[[str], Sequence[Turn]],
+    turns_of: Callable[[Asked], Sequence[Turn]],
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Drawn:
     """Draw what has not been drawn yet, each picture with the seed of its number in its task.
@@ -87,7 +90,7 @@ def draw_all(
     Args:
         folder: where pictures go; those of another model, or drawn otherwise, are deleted.
         identity: another one for every model that may draw otherwise.
-        turns_of: the conversation that asks for a text.
+        turns_of: the conversation that asks for it.
 
     Raises:
         BadInput: if the folder holds something else, or cannot be written.
@@ -106,7 +109,7 @@ def draw_all(
 
         began = time.monotonic()
         pictures = drawer.draw(
-            [turns_of(one.prompt.text) for one in part], seeds=[one.number for one in part], sampling=sampling, watch=watch
+            [turns_of(one) for one in part], seeds=[one.number for one in part], sampling=sampling, watch=watch
         )
         drawn.seconds += time.monotonic() - began
         drawn.codes.append(last[0].cpu().numpy())
@@ -161,7 +164,7 @@ def _named(thing: Found) -> str:
 
 
 def task_scores(judged: Sequence[DrawnPrompt]) -> tuple[tuple[TaskScore, ...], Estimate]:
-    """The share of every task and split, and the mean of the tasks on fresh prompts."""
+    """The share of every task and split, and the mean of GenEval's tasks on fresh prompts."""
     groups: dict[tuple[str, str], list[bool]] = {}
     for one in judged:
         groups.setdefault((one.task, one.split), []).append(one.passed)
@@ -170,4 +173,4 @@ def task_scores(judged: Sequence[DrawnPrompt]) -> tuple[tuple[TaskScore, ...], E
         TaskScore(task=task, split=split, prompts=len(one.values), passed=mean_estimate(one))
         for (task, split), one in scored.items()
     )
-    return scores, mean_of_means([one for (_, split), one in scored.items() if split == "fresh"])
+    return scores, mean_of_means([one for (task, split), one in scored.items() if task in TASKS and split == "fresh"])

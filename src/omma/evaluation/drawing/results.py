@@ -16,7 +16,7 @@ from omma.storage import write_atomically
 class DrawnPrompt(Record):
     """One picture that was asked for."""
 
-    task: str = Field(description="One of GenEval's six.")
+    task: str = Field(description='One of GenEval\'s six, or "editing".')
     split: str = Field(description='"fresh", or "compositional" for pairs of colour and shape that training never has.')
     prompt: str = Field(description="What was to be drawn.")
     seed: int = Field(description="Of the picture.")
@@ -27,7 +27,7 @@ class DrawnPrompt(Record):
 class TaskScore(Record):
     """The share of a task's prompts that were drawn."""
 
-    task: str = Field(description="One of the six.")
+    task: str = Field(description="As above.")
     split: str = Field(description="As above.")
     prompts: int = Field(description="How many.")
     passed: Estimate = Field(description="Share of them, with its 95 % interval.")

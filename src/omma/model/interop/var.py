@@ -1,6 +1,7 @@
 """VAR's published checkpoints (github.com/FoundationVision/VAR), which `transformers` does not know.
 
-They are two, a Transformer and a tokenizer, both pickles. Pickles are not opened here: write their tensors as safetensors first (docs/drawing.md).
+They are two, a Transformer and a tokenizer, both pickles. Pickles are not opened here: write their tensors as safetensors first
+(docs/drawing.md).
 """
 
 from __future__ import annotations
