@@ -204,10 +204,14 @@ def test_parts_that_do_not_fit_are_refused_with_both_numbers(change: dict[str, A
 
 
 def test_a_painter_wants_all_parts() -> None:
-    for missing in ("image_tokenizer", "encoder"):
+    messages = {
+        "image_tokenizer": "an image tokenizer and a backbone where there is a painter",
+        "encoder": "a backbone of type classes exactly where there are a painter and no encoder",
+    }
+    for missing, message in messages.items():
         data = {**MODEL, **WAYS["raster"]}
         del data[missing]
-        with pytest.raises(BadInput, match="an image tokenizer beside resolution, encoder, projector and backbone where there is a painter"):
+        with pytest.raises(BadInput, match=message):
             validated(ModelRecipe, data, where="model")
 
 

@@ -10,8 +10,9 @@ import torch
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import views_uint8
 from omma.objectives import OBJECTIVES
+from omma.parts.pixels import normalize
 from omma.training.run import train
 from toy_training import ALIGN, FLAT, MODEL, gradients, log_lines, samples, step_of, toy_model, toy_recipe
 

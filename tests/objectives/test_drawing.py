@@ -12,13 +12,13 @@ import torch
 from omma.data.sample import ImageSegment, Role, Sample, TextSegment, Turn, user
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.model.segments import IGNORE
 from omma.objectives import OBJECTIVES
 from omma.objectives.base import MicroBatch
 from omma.objectives.drawing import Drawing, PreparedCanvas
 from omma.parts.attention import AttentionPlan
 from omma.parts.painters.base import Dice
+from omma.parts.pixels import normalize
 from omma.training.run import train
 from toy_drawing import DRAW, WAYS, drawing_model
 from toy_training import assert_close, gradients, log_lines, samples, step_of, toy_model, toy_recipe, weights

@@ -14,10 +14,10 @@ from omma.data.images import MemoryImage
 from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.objectives import OBJECTIVES
 from omma.objectives.pixel_decoder import PixelDecoder, waves_2d
 from omma.parts.encoders import ENCODERS
+from omma.parts.pixels import normalize
 from toy_training import FLAT, assert_close, gradients, samples, step_of, toy_model
 
 SMALL = {"type": "masked-image", "layers": 2, "width": 24, "heads": 2}

@@ -12,11 +12,11 @@ from torch import Tensor
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.objectives import OBJECTIVES
 from omma.objectives.moving_average import MovingAverage
 from omma.objectives.self_distillation import PrototypeHead
 from omma.parts.encoders import ENCODERS
+from omma.parts.pixels import normalize
 from toy_training import FLAT, assert_close, gradients, samples, step_of, toy_model
 
 SMALL = {"type": "self-distillation", "prototypes": 12, "hidden": 20, "bottleneck": 8, "small_crops": 3}

@@ -25,7 +25,6 @@ from omma.parts.base import Registry
 from omma.parts.painters import PAINTERS
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.tokenizers import IMAGE_TOKENIZERS
-from omma.parts.tokenizers.base import Autoencoder
 from omma.parts.weights import plain_architecture
 
 MODEL_TYPE = "omma_class_painter"
@@ -74,7 +73,7 @@ class ClassDrawer:
     """
 
     def __init__(self, model: Composition, *, batch: int = 16) -> None:
-        assert model.language_model is not None and model.painter is not None and isinstance(model.image_tokenizer, Autoencoder)
+        assert model.language_model is not None and model.painter is not None and model.image_tokenizer is not None
         self.model, self.batch = model.eval(), batch
         self.trunk: nn.Module = model.language_model
         self.painter, self.tokenizer = model.painter, model.image_tokenizer
@@ -106,7 +105,7 @@ class ClassDrawer:
         for first in range(0, len(classes), self.batch):
             part = slice(first, first + self.batch)
             codes = self._codes(classes[part], seeds[part], sampling, lambda found, first=first: watch(first, found))  # type: ignore[misc]
-            pictures += painted_pictures(self.tokenizer, self.painter.size, codes)
+            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
         return pictures
 
     @torch.inference_mode()

@@ -25,12 +25,12 @@ from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.drawing_parts import drawing_parts
 from omma.model.modeling import OmmaForConditionalGeneration
-from omma.model.pixels import normalize
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
 from omma.model.views import Arranger, Shape, encode, feature_counts
 from omma.parts.encoders import Encoder
 from omma.parts.painters import Painter
+from omma.parts.pixels import normalize
 from omma.parts.resolution import Resolution
 from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.tokenizers.saved import load_image_tokenizer

@@ -18,12 +18,11 @@ from transformers import DynamicCache
 from omma.data.sample import Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
 from omma.model.modeling import OmmaForConditionalGeneration
-from omma.model.pixels import denormalize
 from omma.model.processing import OmmaProcessor
 from omma.parts.painters import Painter
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.resolution.base import Size
-from omma.parts.tokenizers.base import Autoencoder
+from omma.parts.tokenizers import ImageTokenizer
 
 NOTHING_SAID = (Turn(Role.USER, (TextSegment(""),)), Turn(Role.ASSISTANT, ()))
 """What stands before a picture that nothing is asked of."""
@@ -41,7 +40,7 @@ class PictureDrawer:
     """
 
     def __init__(self, model: OmmaForConditionalGeneration, processor: OmmaProcessor, *, batch: int = 16) -> None:
-        if model.painter is None or not isinstance(model.image_tokenizer, Autoencoder):
+        if model.painter is None or model.image_tokenizer is None:
             raise BadInput(
                 "model",
                 expected="one that draws, with a painter and an image tokenizer",
@@ -50,7 +49,7 @@ class PictureDrawer:
             )
         self.model, self.processor, self.batch = model.eval(), processor, batch
         self.painter: Painter = model.painter
-        self.tokenizer: Autoencoder = model.image_tokenizer
+        self.tokenizer: ImageTokenizer = model.image_tokenizer
 
     def draw(
         self,
@@ -76,12 +75,8 @@ class PictureDrawer:
             codes = torch.empty(0)
             for codes in self.codes(conversations[part], seeds=seeds[part], sampling=sampling):
                 watch(first, codes)
-            pictures += self.pictures(codes)
+            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
         return pictures
-
-    def pictures(self, codes_NT: Tensor) -> list[Image.Image]:
-        """What codes look like."""
-        return painted_pictures(self.tokenizer, self.painter.size, codes_NT)
 
     @torch.inference_mode()
     def codes(
@@ -97,10 +92,9 @@ class PictureDrawer:
 
 
 @torch.inference_mode()
-def painted_pictures(tokenizer: Autoencoder, size: Size, codes_NT: Tensor) -> list[Image.Image]:
-    """What codes of pictures of that size look like."""
-    painted = tokenizer.decode(tokenizer.lookup(codes_NT, tokenizer.grid(size)))
-    return [Image.fromarray(view) for view in denormalize(painted, *tokenizer.normalization).cpu().numpy()]
+def painted_pictures(tokenizer: ImageTokenizer, size: Size, read: Tensor, seeds: Sequence[int]) -> list[Image.Image]:
+    """Pictures of that size, out of what was drawn."""
+    return [Image.fromarray(view) for view in tokenizer.paint(read, size, seeds).cpu().numpy()]
 
 
 def _opened(turns: Sequence[Turn]) -> tuple[Turn, ...]:

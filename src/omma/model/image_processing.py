@@ -24,9 +24,10 @@ from transformers.image_utils import load_image
 from omma.data.images import BytesImage, FileImage, MemoryImage
 from omma.data.sample import ImageSource
 from omma.errors import BadInput
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import views_uint8
 from omma.model.views import Arranger, joined_index, shapes_of
 from omma.parts.encoders import ENCODERS
+from omma.parts.pixels import normalize
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
 from omma.parts.resolution.base import Size

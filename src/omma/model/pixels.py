@@ -1,4 +1,4 @@
-"""Pixels of a plan, ready for an encoder: uint8 in workers, normalised floats on the device."""
+"""Pixels of a plan, as workers cut them: uint8. `omma.parts.pixels` normalises them on the device."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from omma.data.sample import ImageSource
 from omma.parts.encoders.base import Normalization, Triple
@@ -36,17 +34,3 @@ def painted(plan: Plan, normalizations: Sequence[Normalization]) -> Plan:
     own = [fill_color(normalizations[readers.get(number, 0)][0]) for number in range(len(plan.canvases))]
     canvases = (replace(c, fill=c.fill or fill) for c, fill in zip(plan.canvases, own, strict=True))
     return replace(plan, canvases=tuple(canvases))
-
-
-def denormalize(pixels_VCHW: Tensor, mean: Triple, std: Triple) -> Tensor:
-    """uint8 views [V, height, width, 3] from normalised pixels [V, 3, height, width], which are limited to what pixels can be."""
-    shape = (1, 3, 1, 1)
-    pixels = pixels_VCHW.float() * pixels_VCHW.new_tensor(std).view(shape) + pixels_VCHW.new_tensor(mean).view(shape)
-    return (pixels.clamp(0, 1) * 255).round().to(torch.uint8).permute(0, 2, 3, 1)
-
-
-def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:
-    """Normalised float32 pixels [V, 3, height, width] from uint8 views [V, height, width, 3]."""
-    pixels = views_VHW3.permute(0, 3, 1, 2).to(torch.float32) / 255
-    shape = (1, 3, 1, 1)
-    return (pixels - pixels.new_tensor(mean).view(shape)) / pixels.new_tensor(std).view(shape)

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.model.views import WHOLE
 from omma.objectives.base import OBJECTIVES
 from omma.objectives.by_place import ByPlace, unit_table
 from omma.objectives.picture_text import key_of
+from omma.parts.pixels import normalize
 
 
 @OBJECTIVES.register("aligned-by-place")

@@ -19,7 +19,6 @@ from torch import Tensor
 from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale, chance_of
 from omma.objectives.images_alone import Example, OneViewCollator
@@ -98,9 +97,7 @@ class ClassDrawing(Objective):
         trunk: Any = model.language_model
         painter, tokenizer = model.painter, model.image_tokenizer
         assert painter is not None and tokenizer is not None
-        pixels = normalize(batch["views"], *tokenizer.normalization)
-        with torch.no_grad():
-            codes = tokenizer.codes(pixels.to(next(tokenizer.parameters()).dtype))
+        codes = tokenizer.read(batch["views"])
         start = trunk.embed_tokens(batch["class"])
         lesson = painter.lesson(codes, start, Dice(batch["seed"].tolist()))
         blocks = painter.blocks().to(codes.device).expand(len(codes), -1)

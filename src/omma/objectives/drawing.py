@@ -23,7 +23,7 @@ from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.drawing import NOTHING_SAID
 from omma.model.modeling import target_losses
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import views_uint8
 from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch, Step
 from omma.objectives.crops import chance_of
@@ -161,7 +161,7 @@ class Drawing(LanguageModeling):
             return {**super().losses(batch), "drawing": batch["labels"].new_zeros((), dtype=torch.float32)}
         model, painter = self.model, self.painter
         rows, columns = batch["canvas"][:, :1], batch["canvas"][:, 1:] + torch.arange(painter.slots, device=model.device)
-        codes = self._codes(batch["canvas_views"])
+        codes = self.tokenizer.read(batch["canvas_views"])
         announced = batch["labels"].new_full((len(codes),), self.image_token_id)
         assert model.vlm is not None
         start = model.vlm.get_input_embeddings()(announced)
@@ -177,13 +177,6 @@ class Drawing(LanguageModeling):
         if self.config.prompt_share:
             losses["prompt"] = target_losses(model.language_model, told[prompt], batch["input_ids"][:, 1:][prompt])
         return losses | {"drawing": painter.losses(hidden[rows, columns], codes, lesson).sum()}
-
-    def _codes(self, views: Tensor) -> Tensor:
-        """Codes [K, T] of uint8 pixels [K, height, width, 3]."""
-        tokenizer = self.tokenizer
-        pixels = normalize(views, *tokenizer.normalization)
-        with torch.no_grad():
-            return tokenizer.codes(pixels.to(next(tokenizer.parameters()).dtype))
 
     def _plan(self, batch: Mapping[str, Tensor], rows: Tensor, columns: Tensor) -> AttentionPlan:
         causal = AttentionPlan.causal(batch["document"])

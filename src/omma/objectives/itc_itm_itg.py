@@ -25,12 +25,12 @@ from torch.nn import functional as F
 
 from omma.errors import BadInput
 from omma.model.composition import Composition, load_tokenizer
-from omma.model.pixels import normalize
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.picture_text import PictureTextCollator, refuse_other_views
 from omma.objectives.text_of_queries import TextBranch, TextTerm, may_see
 from omma.parts.base import PartConfig
+from omma.parts.pixels import normalize
 from omma.parts.projectors.q_former import QFormer
 
 

@@ -22,7 +22,6 @@ from torch.nn import functional as F
 from omma.data.sample import Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.model.segments import Rendered
 from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.block_mask import block_mask
@@ -32,6 +31,7 @@ from omma.objectives.picture_text import refuse_other_views
 from omma.parts.attention import AttentionPlan
 from omma.parts.base import part_field
 from omma.parts.encoders.patches import Patches
+from omma.parts.pixels import normalize
 from omma.parts.projectors.patch_embedding import PatchEmbedding
 from omma.parts.resolution.base import Grid
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, ImageTokenizer

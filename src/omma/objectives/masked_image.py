@@ -19,13 +19,13 @@ from torch import Tensor
 from omma.data.sample import ImageSource
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.crops import Scale
 from omma.objectives.images_alone import Example, ImagesAloneObjective, OneViewCollator
 from omma.objectives.pixel_decoder import PixelDecoder
 from omma.parts.encoders.patches import patches_of
 from omma.parts.encoders.visible_patches import check_visible_patches, read_visible
+from omma.parts.pixels import normalize
 
 EPSILON = 1e-6
 """Added to the variance of a patch's pixels."""

@@ -16,11 +16,12 @@ from transformers import PreTrainedModel
 from omma.data.sample import Role, Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize, views_uint8
+from omma.model.pixels import views_uint8
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import MicroBatch, Objective, Step
 from omma.objectives.one_encoder import not_one_encoder
 from omma.parts.encoders.base import Encoder, Normalization
+from omma.parts.pixels import normalize
 from omma.parts.resolution.base import Resolution
 
 MOST_PICTURES = 8

@@ -19,7 +19,6 @@ from torch.nn import functional as F
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale
 from omma.objectives.feature_distance import FeatureDistance
@@ -29,6 +28,7 @@ from omma.objectives.patch_discriminator import PatchDiscriminator, gradient_pen
 from omma.objectives.picture_text import refuse_other_views
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import ENCODERS
+from omma.parts.pixels import normalize
 from omma.parts.tokenizers.base import Autoencoder
 
 SCORE_DECAY = 0.99

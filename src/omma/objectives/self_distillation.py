@@ -24,13 +24,14 @@ from torch.nn import functional as F
 from omma.data.sample import ImageSource
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import fill_color, normalize
+from omma.model.pixels import fill_color
 from omma.objectives.base import OBJECTIVES, MicroBatch
 from omma.objectives.crops import Scale, distorted, plan_of_crops, random_region
 from omma.objectives.images_alone import Example, ImagesAloneCollator, ImagesAloneObjective
 from omma.objectives.moving_average import MovingAverage
 from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.transformers_vision import TransformersEncoder
+from omma.parts.pixels import normalize
 from omma.parts.resolution.base import cut
 
 LARGE = 2

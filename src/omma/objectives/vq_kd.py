@@ -20,7 +20,6 @@ from torch.nn import functional as F
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.pixels import normalize
 from omma.model.product_attention import attending_fastest
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale
@@ -29,6 +28,7 @@ from omma.objectives.picture_text import refuse_other_views
 from omma.objectives.pixel_decoder import NORM_EPSILON, Block
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import ENCODERS, Encoder
+from omma.parts.pixels import normalize
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS
 from omma.parts.tokenizers.vq_kd import VqKd
 

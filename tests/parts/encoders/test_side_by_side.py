@@ -17,11 +17,12 @@ from omma.data.images import MemoryImage
 from omma.data.sample import Sample, assistant, user
 from omma.errors import BadInput
 from omma.model.loading import load_model
-from omma.model.pixels import fill_color, normalize
+from omma.model.pixels import fill_color
 from omma.model.processing import processor_of
 from omma.objectives import OBJECTIVES
 from omma.parts.encoders import ENCODERS
 from omma.parts.encoders.base import NORMALIZATIONS
+from omma.parts.pixels import normalize
 from omma.parts.resolution import RESOLUTIONS
 from omma.parts.resolution.base import cut
 from omma.training.run import train

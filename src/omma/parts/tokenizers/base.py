@@ -5,12 +5,15 @@ Shapes: N pictures, D numbers of a vector, T codes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from omma.parts.base import Part, PartConfig, Registry
 from omma.parts.encoders.base import Normalization
+from omma.parts.pixels import denormalize, normalize
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.networks import Network
 
@@ -40,6 +43,20 @@ class ImageTokenizer(Part, nn.Module):
 
     def codes(self, pixels_NCHW: Tensor) -> Tensor:
         """Numbers [N, T] of the codes of normalised pixels, row by row. Nothing is learned through them."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def read(self, views_NHW3: Tensor) -> Tensor:
+        """What a picture is to whoever draws: codes [N, T] of uint8 pixels, or vectors [N, T, D] of a tokenizer without codes."""
+        pixels = normalize(views_NHW3, *self.normalization)
+        return self.codes(pixels.to(next(self.parameters()).dtype))
+
+    def paint(self, read: Tensor, size: Size, seeds: Sequence[int]) -> Tensor:
+        """Pictures of that size (width, height) as uint8 pixels [N, height, width, 3], out of what `read` gives.
+
+        Args:
+            seeds: of what is random about painting, one for each picture.
+        """
         raise NotImplementedError
 
 
@@ -88,6 +105,10 @@ class Autoencoder(ImageTokenizer):
     def decode(self, vectors: Tensor) -> Tensor:
         """Normalised pixels [N, 3, height, width] of vectors [N, D, *grid]; not limited to what pixels can be."""
         return self.network.decode(self.widen(vectors.to(self.last_layer.dtype)))
+
+    @torch.no_grad()
+    def paint(self, read: Tensor, size: Size, seeds: Sequence[int]) -> Tensor:
+        return denormalize(self.decode(self.lookup(read, self.grid(size))), *self.normalization)
 
     def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
         """The vectors that codes stand for."""
