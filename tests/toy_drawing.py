@@ -9,7 +9,7 @@ import torch
 from omma.model.composition import Composition
 from omma.model.drawing import PictureDrawer
 from omma.model.processing import processor_of
-from toy_training import SHAPES, toy_model
+from toy_training import MODEL, SHAPES, toy_model
 
 NETWORK = {"type": "convolutional", "width": 4, "channels": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}
 ONE_BOOK = {"type": "quantized-autoencoder", "network": NETWORK, "quantizer": {"type": "vq", "codes": 16, "width": 4}}
@@ -31,6 +31,21 @@ WAYS: dict[str, dict[str, Any]] = {
     },
 }
 
+FEATURES = {
+    "type": "diffusion",
+    "encoder": {**MODEL["encoder"], "architecture": {**MODEL["encoder"]["architecture"], "image_size": 16}},
+    "network": {
+        "sample_size": 16, "in_channels": 3, "out_channels": 3, "block_out_channels": [8, 16], "layers_per_block": 1,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D"], "up_block_types": ["CrossAttnUpBlock2D", "UpBlock2D"],
+        "cross_attention_dim": 32, "attention_head_dim": 8, "norm_num_groups": 4,
+    },
+    "steps": 2,
+}  # fmt: skip
+EMBEDDINGS: dict[str, dict[str, Any]] = {
+    "regression": {"image_tokenizer": FEATURES, "painter": {"type": "regression", "canvas": CANVAS}},
+}
+"""Ways that draw vectors, which a diffusion network paints."""
+
 DRAW: dict[str, Any] = {
     "objective": {"type": "drawing", "row_tokens": 256, "micro_tokens": 512, "unasked": 0.3, "closing": 0.5},
     "data": [
@@ -47,7 +62,7 @@ DRAW: dict[str, Any] = {
 
 def drawing_model(way: str, **model: Any) -> Composition:
     """A toy model, the same at every call, whose painter is sure enough of codes to tell prompts apart."""
-    made = toy_model(**WAYS[way], **model)
+    made = toy_model(**(WAYS | EMBEDDINGS)[way], **model)
     assert made.painter is not None and made.language_model is not None
     torch.manual_seed(1)
     with torch.no_grad():

@@ -22,7 +22,7 @@ from omma.parts.attention import AttentionPlan
 from omma.parts.base import validated
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.recipe import ModelRecipe
-from toy_drawing import CANVAS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
+from toy_drawing import CANVAS, EMBEDDINGS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
 from toy_training import MODEL, samples, toy_model, toy_recipe
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
@@ -68,7 +68,7 @@ def test_cached_as_uncached(way: str) -> None:
     assert torch.equal(torch.cat(again, dim=1), codes)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS | EMBEDDINGS)
 def test_saved_and_loaded_it_draws_the_same(way: str, tmp_path: Path) -> None:
     model = drawing_model(way)
     before = drawer_of(model).draw(PROMPTS[:2], seeds=[1, 2])
@@ -190,7 +190,11 @@ def test_generate_writes_no_pictures_unless_asked() -> None:
         ),
         (
             {"image_tokenizer": {"type": "kl-autoencoder", "network": NETWORK}, "painter": WAYS["raster"]["painter"]},
-            r"model\.image_tokenizer: expected one with codes, for the painter raster, found kl-autoencoder, whose vectors are continuous",
+            r"model\.image_tokenizer: expected one with codes, for the painter raster, found kl-autoencoder, without codes",
+        ),
+        (
+            {"image_tokenizer": ONE_BOOK, "painter": EMBEDDINGS["regression"]["painter"]},
+            r"expected one that paints features of an encoder, for the painter regression, found quantized-autoencoder, with 16 codes",
         ),
         (
             {**WAYS["raster"], "image_token": "<picture>"},

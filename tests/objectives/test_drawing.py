@@ -20,7 +20,7 @@ from omma.parts.attention import AttentionPlan
 from omma.parts.painters.base import Dice
 from omma.parts.pixels import normalize
 from omma.training.run import train
-from toy_drawing import DRAW, WAYS, drawing_model
+from toy_drawing import DRAW, EMBEDDINGS, WAYS, drawing_model
 from toy_training import assert_close, gradients, log_lines, samples, step_of, toy_model, toy_recipe, weights
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
@@ -83,13 +83,14 @@ def test_the_loss_written_out(way: str) -> None:
     assert objective.weights(batch) == {"loss": 1.0, "drawing": 1.0}
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS | EMBEDDINGS)
 def test_packed_is_unpacked(way: str) -> None:
     model = drawing_model(way)
     alone = objective_of(model, row_tokens=16, micro_tokens=16, closing=1.0)
     packed = objective_of(model, row_tokens=4096, micro_tokens=16384, closing=1.0)
     steps = [step_of(one, mixed()) for one in (alone, packed)]
-    assert len(steps[0].micro_batches) == 4 + 4 + 2 + 3 and len(steps[1].micro_batches) == 1
+    assert len(steps[0].micro_batches) == 4 + 4 + 2 + 3, way
+    assert len(steps[1].micro_batches) == 1
     assert steps[0].samples == steps[1].samples == 7
     learn = "[lp]*"  # the language model, the projector and the painter
     (losses, found), (packed_losses, packed_found) = (
@@ -151,9 +152,9 @@ def test_codes_are_exact_whatever_is_computed_in() -> None:
         optimizer.finish()
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS | EMBEDDINGS)
 def test_resumed_is_uninterrupted_and_what_was_saved_draws(way: str, tmp_path: Path) -> None:
-    recipe = toy_recipe(model=WAYS[way], stages={"draw": DRAW})
+    recipe = toy_recipe(model=(WAYS | EMBEDDINGS)[way], stages={"draw": DRAW})
     whole = train(recipe, tmp_path / "whole")
 
     def stop(progress: Any) -> None:
@@ -165,7 +166,7 @@ def test_resumed_is_uninterrupted_and_what_was_saved_draws(way: str, tmp_path: P
     train(recipe, tmp_path / "parts")
     assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
     assert log_lines(tmp_path / "whole") == log_lines(tmp_path / "parts")
-    before = toy_model(**WAYS[way]).image_tokenizer
+    before = toy_model(**(WAYS | EMBEDDINGS)[way]).image_tokenizer
     assert before is not None and whole.image_tokenizer is not None
     for name, tensor in before.state_dict().items():
         assert torch.equal(whole.image_tokenizer.state_dict()[name], tensor), name

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from omma.errors import BadInput
 from omma.parts.painters import Painter
 from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 
 
 def drawing_parts(
@@ -22,17 +23,17 @@ def drawing_parts(
     if painter is None:
         return None, None
     tokenizer: ImageTokenizer = image_tokenizer.build()
-    if not tokenizer.vocabulary:
+    wants, has = painter.part.draws_vectors, isinstance(tokenizer, DiffusionTokenizer)
+    if wants is not has or not (has or tokenizer.vocabulary):
         raise BadInput(
             "model.image_tokenizer",
-            expected=f"one with codes, for the painter {painter.type}",
-            found=f"{image_tokenizer.type}, whose vectors are continuous",
-            remedy="use quantized-autoencoder",
+            expected=f"one {'that paints features of an encoder' if wants else 'with codes'}, for the painter {painter.type}",
+            found=f"{image_tokenizer.type}, {f'with {tokenizer.vocabulary:,}' if tokenizer.vocabulary else 'without'} codes",
+            remedy=f"use {'diffusion' if wants else 'quantized-autoencoder'}",
         )
     size = painter.canvas.build().plan(1, 1).views[0].size
-    made = painter.build(
-        quantizer=tokenizer.quantizer, length=tokenizer.length(size), width=language_model.config.hidden_size
-    )
+    of = {"vectors": tokenizer.width} if isinstance(tokenizer, DiffusionTokenizer) else {"quantizer": tokenizer.quantizer}
+    made = painter.build(**of, length=tokenizer.length(size), width=language_model.config.hidden_size)
     return tokenizer, made
 
 

@@ -5,6 +5,7 @@ from omma.objectives import captioning as captioning
 from omma.objectives import class_drawing as class_drawing
 from omma.objectives import classification as classification
 from omma.objectives import contrastive as contrastive
+from omma.objectives import diffusion as diffusion
 from omma.objectives import drawing as drawing
 from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint

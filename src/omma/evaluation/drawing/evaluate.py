@@ -59,7 +59,7 @@ class Drawn:
     codes: list[np.ndarray] = field(default_factory=list)
 
     def use(self, vocabulary: int) -> tuple[float, float]:
-        """Share of the vocabulary in use, and perplexity; not-a-number if nothing was drawn."""
+        """Share of the vocabulary in use, and perplexity; not-a-number if no codes were drawn."""
         if not self.codes:
             return float("nan"), float("nan")
         use = code_use(np.concatenate(self.codes), vocabulary)
@@ -112,7 +112,8 @@ def draw_all(
             [turns_of(one) for one in part], seeds=[one.number for one in part], sampling=sampling, watch=watch
         )
         drawn.seconds += time.monotonic() - began
-        drawn.codes.append(last[0].cpu().numpy())
+        if not last[0].is_floating_point():
+            drawn.codes.append(last[0].cpu().numpy())
         drawn.pictures += len(part)
         for one, picture in zip(part, pictures, strict=True):
             encoded = io.BytesIO()

@@ -3,6 +3,7 @@
 from omma.parts.painters import masked as masked
 from omma.parts.painters import next_scale as next_scale
 from omma.parts.painters import raster as raster
+from omma.parts.painters import regression as regression
 from omma.parts.painters.base import PAINTERS, Painter
 from omma.parts.painters.heads import CODE_HEADS
 

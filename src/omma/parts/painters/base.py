@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -116,24 +116,24 @@ class Lesson:
 
 
 class Painter(Part, nn.Module):
-    """A way to draw.
+    """A way to draw codes, or vectors of an image tokenizer without codes (`VectorPainter`).
 
     Attributes:
         canvas: how a picture is cut that is to be drawn.
-        slots: of a picture, S. The last T of them predict its codes.
-        codes: of a picture, T.
-        head: what embeds and predicts codes.
+        slots: of a picture, S. The last T of them predict it.
+        codes: or vectors of a picture, T.
+        draws_vectors: whether it draws vectors.
     """
 
     slots: int
     codes: int
-    head: CodeHead
+    draws_vectors: ClassVar[bool] = False
 
     class Config(PartConfig):
         canvas: part_field(RESOLUTIONS)  # type: ignore[valid-type]
         """The pictures that are drawn: how those are cut that are to be learned, into one view of one size."""
 
-    def __init__(self, config: Config, *, quantizer: Quantizer) -> None:
+    def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.canvas: Resolution = config.canvas.build()
         if not self.canvas.is_plain:
@@ -143,12 +143,6 @@ class Painter(Part, nn.Module):
                 found=self.canvas.config.type,
                 remedy="use stretch-square, crop-square or pad-square",
             )
-        # In a list: it is the tokenizer's.
-        self._quantizer = [quantizer]
-
-    @property
-    def quantizer(self) -> Quantizer:
-        return self._quantizer[0]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -163,17 +157,50 @@ class Painter(Part, nn.Module):
         """Block [S] of every slot: a slot sees those of its own block and of earlier ones."""
         raise NotImplementedError
 
-    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
+    def lesson(self, read: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
         """What fills the slots while pictures are learned.
 
         Args:
+            read: what the image tokenizer reads in them: codes [N, T], or vectors [N, T, D].
             start_NC: what the first slot begins with, such as a class or the token that announces a picture.
             dice: for what is random about it.
         """
         raise NotImplementedError
 
-    def losses(self, hidden_NSC: Tensor, codes_NT: Tensor, lesson: Lesson) -> Tensor:
+    def losses(self, hidden_NSC: Tensor, read: Tensor, lesson: Lesson) -> Tensor:
+        """Mean loss [N] of each picture, over the codes or vectors that were to be predicted."""
+        raise NotImplementedError
+
+    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
+        """Codes or vectors, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all.
+
+        Args:
+            start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
+        """
+        raise NotImplementedError
+
+
+class CodePainter(Painter):
+    """A way to draw codes.
+
+    Attributes:
+        head: what embeds and predicts them.
+    """
+
+    head: CodeHead
+
+    def __init__(self, config: Painter.Config, *, quantizer: Quantizer) -> None:
+        super().__init__(config)
+        # In a list: it is the tokenizer's.
+        self._quantizer = [quantizer]
+
+    @property
+    def quantizer(self) -> Quantizer:
+        return self._quantizer[0]
+
+    def losses(self, hidden_NSC: Tensor, read: Tensor, lesson: Lesson) -> Tensor:
         """Mean cross-entropy [N] of the codes that each picture was to be predicted of."""
+        codes_NT = read
         hidden = hidden_NSC[:, -self.codes :][lesson.learned]
         each = self.head.losses(hidden, codes_NT[lesson.learned], self.smoothing)
         counts = lesson.learned.sum(1)
@@ -184,13 +211,11 @@ class Painter(Part, nn.Module):
         """Label smoothing of the losses."""
         return 0.0
 
-    def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
-        """Codes, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all.
 
-        Args:
-            start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
-        """
-        raise NotImplementedError
+class VectorPainter(Painter):
+    """A way to draw vectors, without guidance. Built with how many numbers one has, D."""
+
+    draws_vectors = True
 
 
 def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:

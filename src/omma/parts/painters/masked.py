@@ -16,14 +16,14 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from omma.parts.base import part_field
-from omma.parts.painters.base import PAINTERS, Dice, Lesson, Painter, Sampling, Step, doubled, picking
+from omma.parts.painters.base import PAINTERS, CodePainter, Dice, Lesson, Sampling, Step, doubled, picking
 from omma.parts.painters.heads import CODE_HEADS, CodeHead, LinearHead
 from omma.parts.quantizers.base import Quantizer
 
 
 @PAINTERS.register("masked")
-class Masked(Painter):
-    class Config(Painter.Config):
+class Masked(CodePainter):
+    class Config(CodePainter.Config):
         head: part_field(CODE_HEADS) = LinearHead.Config(bias=True)  # type: ignore[valid-type]
         places: bool = True
         """Whether every slot knows by a vector of its own where it is; without, the Transformer has to know."""
@@ -57,12 +57,12 @@ class Masked(Painter):
     def smoothing(self) -> float:
         return self.config.smoothing
 
-    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
+    def lesson(self, read: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
         """A share cos(pi r / 2) of the codes is masked, r evenly distributed."""
         share = (dice.uniform(1) * math.pi / 2).cos().clamp(min=self.config.least)
         count = (share * self.codes).ceil().clamp(min=1).long()
-        masked = (dice.uniform(self.codes).argsort(1).argsort(1) < count).to(codes_NT.device)
-        return Lesson(self._filled(codes_NT, masked, start_NC), masked)
+        masked = (dice.uniform(self.codes).argsort(1).argsort(1) < count).to(read.device)
+        return Lesson(self._filled(read, masked, start_NC), masked)
 
     @torch.no_grad()
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from omma.errors import BadInput
 from omma.parts.base import part_field
-from omma.parts.painters.base import PAINTERS, Dice, Lesson, Painter, Sampling, Step, doubled, picking
+from omma.parts.painters.base import PAINTERS, CodePainter, Dice, Lesson, Sampling, Step, doubled, picking
 from omma.parts.painters.heads import CODE_HEADS, CodeHead, LinearHead
 from omma.parts.quantizers.base import Quantizer, rows
 from omma.parts.quantizers.multi_scale import MultiScale
@@ -27,8 +27,8 @@ FIRST_SHARE = 0.02
 
 
 @PAINTERS.register("next-scale")
-class NextScale(Painter):
-    class Config(Painter.Config):
+class NextScale(CodePainter):
+    class Config(CodePainter.Config):
         head: part_field(CODE_HEADS) = LinearHead.Config(bias=True)  # type: ignore[valid-type]
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
@@ -67,12 +67,12 @@ class NextScale(Painter):
         counts = torch.tensor([scale * scale for scale in self.scales])
         return torch.arange(len(self.scales)).repeat_interleave(counts)
 
-    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
+    def lesson(self, read: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
         with torch.no_grad():
-            *told, _ = self.multi_scale.scale_by_scale(codes_NT)
+            *told, _ = self.multi_scale.scale_by_scale(read)
         parts = [start_NC[:, None] + self.first]
         parts += [self._read(k + 1, vectors) for k, vectors in enumerate(told)]
-        return Lesson(torch.cat(parts, dim=1) + self._known(), torch.ones_like(codes_NT, dtype=torch.bool))
+        return Lesson(torch.cat(parts, dim=1) + self._known(), torch.ones_like(read, dtype=torch.bool))
 
     @torch.no_grad()
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:

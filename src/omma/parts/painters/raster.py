@@ -15,14 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from omma.parts.base import part_field
-from omma.parts.painters.base import PAINTERS, Dice, Lesson, Painter, Sampling, Step, doubled, picking
+from omma.parts.painters.base import PAINTERS, CodePainter, Dice, Lesson, Sampling, Step, doubled, picking
 from omma.parts.painters.heads import CODE_HEADS, CodeHead, LinearHead
 from omma.parts.quantizers.base import Quantizer
 
 
 @PAINTERS.register("raster")
-class Raster(Painter):
-    class Config(Painter.Config):
+class Raster(CodePainter):
+    class Config(CodePainter.Config):
         head: part_field(CODE_HEADS) = LinearHead.Config()  # type: ignore[valid-type]
         places: bool = True
         """Whether every slot knows by a vector of its own where it is; without, the Transformer has to know."""
@@ -43,9 +43,9 @@ class Raster(Painter):
     def blocks(self) -> Tensor:
         return torch.arange(self.slots)
 
-    def lesson(self, codes_NT: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
-        slots = torch.cat([start_NC[:, None], self.head.embed(codes_NT[:, :-1]).to(start_NC.dtype)], dim=1)
-        return Lesson(self._placed(slots, 0), torch.ones_like(codes_NT, dtype=torch.bool))
+    def lesson(self, read: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
+        slots = torch.cat([start_NC[:, None], self.head.embed(read[:, :-1]).to(start_NC.dtype)], dim=1)
+        return Lesson(self._placed(slots, 0), torch.ones_like(read, dtype=torch.bool))
 
     @torch.no_grad()
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:

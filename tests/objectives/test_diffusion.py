@@ -1,0 +1,109 @@
+"""Diffusion as an objective: the loss written out, micro-batches, resuming, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from omma.errors import BadInput
+from omma.model.composition import Composition, compose
+from omma.objectives import OBJECTIVES
+from omma.objectives.diffusion import Diffusion
+from omma.recipe import Recipe
+from omma.training.run import train
+from parts.tokenizers.test_diffusion import ENCODER, UNET
+from toy_training import assert_close, gradients, log_lines, samples, step_of, toy_recipe, weights
+
+pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
+
+TOKENIZER = {"type": "diffusion", "encoder": ENCODER, "pool": 2, "network": UNET, "steps": 3}
+
+
+def recipe_of(**stage: Any) -> Recipe:
+    nothing = dict.fromkeys(("encoder", "projector", "backbone"))
+    resolution = {"type": "stretch-square", "size": 16}
+    learn = {
+        "objective": {"type": "diffusion", "micro_samples": 3},
+        "data": [{"source": {"type": "playground", "world": "shapes", "task": "picture"}}],
+        "learn": [{"pattern": "image_tokenizer.network.*", "rate": 1e-3}],
+        "batch": 4, "steps": 4, "checkpoint_every": 2, "precision": "fp32",
+    }  # fmt: skip
+    return toy_recipe(model={**nothing, "resolution": resolution, "image_tokenizer": TOKENIZER}, stages={"paint": learn | stage})
+
+
+def model_of() -> Composition:
+    torch.manual_seed(0)
+    return compose(recipe_of().model)
+
+
+def objective_of(model: Composition, **config: Any) -> Diffusion:
+    objective: Diffusion = OBJECTIVES.parse({"type": "diffusion", **config}, where="objective").build(model=model)
+    return objective
+
+
+def pictures(count: int = 5) -> list[Any]:
+    return samples(count, task="picture")
+
+
+@torch.no_grad()
+def test_the_loss_written_out() -> None:
+    model = model_of()
+    objective = objective_of(model, untold=0.5, min_snr=5.0)
+    (batch,) = step_of(objective, pictures(12)).micro_batches
+    told = batch["told"]
+    assert 0 < told.sum() < 12 and len(set(batch["seed"].tolist())) == 12
+    tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+    tokenizer = objective.tokenizer
+    vectors = tokenizer.read(tensors["views"])
+    vectors[~tensors["told"]] = 0
+    whole = tokenizer.whole(tensors["views"])
+    expected = tokenizer.denoising_losses(whole, vectors, batch["seed"].tolist(), min_snr=5.0).sum()
+    torch.testing.assert_close(objective.losses(tensors)["diffusion"], expected)
+    assert objective.weights(batch) == {"diffusion": 12.0}
+
+
+def test_micro_batches_do_not_matter() -> None:
+    model = model_of()
+    found = []
+    for size in (2, 64):
+        objective = objective_of(model, micro_samples=size)
+        found.append(gradients(model, objective, step_of(objective, pictures()), learn="image_tokenizer.network.*"))
+    (losses, one), (others, other) = found
+    assert losses == pytest.approx(others, rel=1e-5)
+    assert_close(one, other, relative=1e-4)
+
+
+def test_resumed_is_uninterrupted_and_the_encoder_stays(tmp_path: Path) -> None:
+    recipe = recipe_of()
+    whole = train(recipe, tmp_path / "whole")
+
+    def stop(progress: Any) -> None:
+        if progress.step == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(recipe, tmp_path / "parts", report=stop)
+    train(recipe, tmp_path / "parts")
+    assert weights(tmp_path / "whole") == weights(tmp_path / "parts")
+    assert log_lines(tmp_path / "whole") == log_lines(tmp_path / "parts")
+    before: Any = model_of().image_tokenizer
+    after: Any = whole.image_tokenizer
+    for name, tensor in before.encoder.state_dict().items():
+        assert torch.equal(after.encoder.state_dict()[name], tensor), name
+    saved = compose(
+        recipe.model.model_copy(update={"image_tokenizer": recipe.model.image_tokenizer.model_copy(
+            update={"weights": str(tmp_path / "whole" / "model")})})
+    ).image_tokenizer  # fmt: skip
+    assert saved is not None
+    views = torch.zeros(1, 16, 16, 3, dtype=torch.uint8)
+    assert (saved.paint(saved.read(views), (16, 16), [3]).int() - after.paint(after.read(views), (16, 16), [3]).int()).abs().max() <= 1
+
+
+def test_other_tokenizers_are_refused() -> None:
+    from toy_drawing import drawing_model
+
+    with pytest.raises(BadInput, match=r"expected one of type diffusion, for the objective diffusion, found quantized-autoencoder"):
+        objective_of(drawing_model("raster"))
