@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from omma.errors import BadInput
-from omma.recipe import Recipe, load_recipe
+from omma.recipe import Recipe, load_recipe, recipe_sizes
 
 
 def write(folder: Path, name: str, text: str) -> str:
@@ -99,3 +99,18 @@ def test_weights_that_cannot_move_so(change: str, message: str) -> None:
 def test_models_that_lack_something_or_have_too_much(recipe: str, change: str, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         load_recipe(recipe, "debug", [change])
+
+
+def test_sizes_and_stages_of_a_base_can_be_left_out(tmp_path: Path) -> None:
+    """A size for good, a stage at one size; whoever builds on that may have both again."""
+    (tmp_path / "less.yaml").write_text(
+        "base: llava-1.5\nname: less\nsizes: {paper: null, small: {stages: {align: null}}}\n"
+    )
+    less = str(tmp_path / "less.yaml")
+    assert recipe_sizes(less) == ["debug", "small"]
+    assert list(load_recipe(less, "small").stages) == ["instruct"]
+    assert list(load_recipe(less, "debug").stages) == ["align", "instruct"]
+    with pytest.raises(BadInput, match=r"expected a size that it has \(debug, small\), found paper"):
+        load_recipe(less, "paper")
+    (tmp_path / "again.yaml").write_text("base: less.yaml\nname: again\nsizes: {paper: {seed: 3}}\n")
+    assert load_recipe(str(tmp_path / "again.yaml"), "paper").seed == 3

@@ -4,7 +4,7 @@ A recipe file names at most one base recipe. What is merged, each over the one b
 file's common part, the base's size, this file's size, the overrides from the command line. Mappings merge field by
 field, except that a part of another ``type`` and an architecture of another ``model_type`` replace the old one whole; lists
 and values replace. A stage that a file's common part sets to null is not taken over from its base; one that a size sets to null
-is left out at that size.
+is left out at that size. A size that a file sets to null is one that its base has and it has not.
 """
 
 from __future__ import annotations
@@ -228,7 +228,10 @@ def recipe_sizes(name_or_path: str) -> list[str]:
 
 
 def _sizes(chain: list[dict[str, Any]]) -> list[str]:
-    return [name for name in SIZES if any(name in layer.get("sizes", {}) for layer in chain)] or list(SIZES)
+    spelled_out: dict[str, bool] = {}
+    for layer in chain:
+        spelled_out |= {name: fields is not None for name, fields in layer.get("sizes", {}).items()}
+    return [name for name in SIZES if spelled_out.get(name, not spelled_out)]
 
 
 def load_recipe(name_or_path: str, size: str = "small", overrides: Iterable[str] = ()) -> Recipe:
@@ -278,7 +281,7 @@ def _chain(name_or_path: str) -> list[dict[str, Any]]:
         seen.append(label)
         layer = yaml_mapping(text, where=f"recipe {label}", documented="docs/recipes.md")
         sizes = layer.setdefault("sizes", {})
-        if not isinstance(sizes, dict) or not all(s in SIZES and isinstance(sizes[s], dict) for s in sizes):
+        if not isinstance(sizes, dict) or not all(s in SIZES and isinstance(sizes[s], dict | None) for s in sizes):
             raise BadInput(
                 f"recipe {label}, field sizes",
                 expected=f"a mapping from {', '.join(SIZES)} to fields",
@@ -315,7 +318,7 @@ def _leave_out_stages(chain: list[dict[str, Any]]) -> None:
     """Take stages that a file sets to null out of it and of all sizes of its bases, in place."""
     for number, layer in enumerate(chain):
         for name in [name for name, stage in _stages(layer).items() if stage is None]:
-            for part in (layer, *chain[:number], *(size for below in chain[:number] for size in below["sizes"].values())):
+            for part in (layer, *chain[:number], *(size for below in chain[:number] for size in below["sizes"].values() if size)):
                 _stages(part).pop(name, None)
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
@@ -63,7 +64,7 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         omma=__version__,
         painter=drawer.painter.config.type,
-        size=drawer.painter.size,
+        size=_size(out / "drawn" / asked[0].file),
         codes=drawer.painter.codes,
         vocabulary=drawer.tokenizer.vocabulary,
         sampling=asdict(sampling),
@@ -80,6 +81,11 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
     write_drawing_page(drawing_page(results, asked, out / "drawn"), out / "drawing.html")
     _show(results, out, console)
     return results
+
+
+def _size(file: Path) -> tuple[int, int]:
+    with Image.open(file) as picture:
+        return picture.size
 
 
 def _turns(asked: Asked) -> tuple[Turn, ...]:

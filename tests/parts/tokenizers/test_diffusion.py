@@ -138,6 +138,32 @@ def test_stable_diffusion_xl_is_told_the_mean_and_the_sizes() -> None:
     assert seen["time_ids"].tolist() == [[16, 16, 0, 0, 16, 16]] * 2
 
 
+def test_what_is_painted_may_have_another_size() -> None:
+    tokenizer = built(side=8, network={**UNET, "sample_size": 8})
+    shown = torch.full((1, 16, 16, 3), 255, dtype=torch.uint8)
+    assert tokenizer.whole(shown).shape == (1, 3, 8, 8) and tokenizer.whole(shown).min() == 1
+    assert tokenizer.paint(tokenizer.read(shown), (16, 16), [0]).shape == (1, 8, 8, 3)
+
+
+@pytest.mark.parametrize(("condition", "published"), [(2048, 2_567_463_684), (1792, 2_525_520_644)])
+def test_networks_at_published_sizes(condition: int, published: int) -> None:
+    """Stable Diffusion XL's, told 1,280 numbers of a text, and Emu2's, told the mean of its vectors."""
+    network = {
+        "sample_size": 128, "in_channels": 4, "out_channels": 4, "block_out_channels": [320, 640, 1280], "layers_per_block": 2,
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+        "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"], "transformer_layers_per_block": [1, 2, 10],
+        "attention_head_dim": [5, 10, 20], "use_linear_projection": True, "cross_attention_dim": condition,
+        "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+        "projection_class_embeddings_input_dim": (1280 if condition == 2048 else condition) + 6 * 256,
+    }  # fmt: skip
+    architecture = {**ENCODER["architecture"], "hidden_size": condition, "num_attention_heads": 2}  # type: ignore[dict-item]
+    latents = {"type": "kl-autoencoder", "network": {"type": "convolutional", "width": 4, "multipliers": [1, 2, 4, 4], "attention": False}}
+    with torch.device("meta"):
+        tokenizer = built(encoder={**ENCODER, "architecture": architecture}, network=network, latents=latents, scaling=0.13025)
+    assert sum(p.numel() for p in tokenizer.network.parameters()) == published
+    assert sum(p.numel() for p in tokenizer.latents.parameters()) == 83_653_863  # type: ignore[union-attr]
+
+
 def test_gradients_reach_what_is_told() -> None:
     """A frozen network, and a condition that learns through it, as DreamLLM's."""
     tokenizer = built().requires_grad_(False)

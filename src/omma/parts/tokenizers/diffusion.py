@@ -43,6 +43,8 @@ class DiffusionTokenizer(ImageTokenizer):
         """Whose features tell a picture; one that knows no CLS, or leaves it out."""
         pool: int = Field(default=1, ge=1)
         """Side of the squares of features whose mean is one vector."""
+        side: int | None = Field(default=None, ge=1)
+        """Of the square pictures that are painted; as large as what is read, if absent."""
         network: dict[str, Any]
         """Settings of `diffusers`' UNet2DConditionModel; its ``cross_attention_dim`` is the width of the features."""
         latents: part_field(IMAGE_TOKENIZERS) | None = None  # type: ignore[valid-type]
@@ -101,7 +103,8 @@ class DiffusionTokenizer(ImageTokenizer):
     def in_words(self) -> str:
         """What it is in one line."""
         what = "pixels" if self.latents is None else "latents"
-        return f"features of {self.config.encoder.type}, and a network that takes noise off {what}"
+        parameters = sum(parameter.numel() for parameter in self.network.parameters())
+        return f"features of {self.width} numbers, and a network of {parameters:,} parameters that takes noise off {what}"
 
     @property
     def width(self) -> int:
@@ -147,7 +150,11 @@ class DiffusionTokenizer(ImageTokenizer):
 
     def whole(self, views_NHW3: Tensor) -> Tensor:
         """What diffuses, of pictures without noise."""
-        pixels = normalize(views_NHW3, *HALF).to(next(self.network.parameters()).dtype)
+        pixels = normalize(views_NHW3, *HALF)
+        side = self.config.side
+        if side is not None and pixels.shape[2:] != (side, side):
+            pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
+        pixels = pixels.to(next(self.network.parameters()).dtype)
         if self.latents is None:
             return pixels
         with torch.no_grad():
@@ -196,7 +203,8 @@ class DiffusionTokenizer(ImageTokenizer):
         schedule = self.schedule()
         schedule.set_timesteps(config.steps)
         factor = 1 if self.latents is None else self.latents.network.factor
-        shape = (self.network.config.in_channels, size[1] // factor, size[0] // factor)
+        width, height = size if config.side is None else (config.side, config.side)
+        shape = (self.network.config.in_channels, height // factor, width // factor)
         noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         now = torch.stack(noise).to(device, dtype) * schedule.init_noise_sigma
         vectors = read.to(dtype)
