@@ -43,6 +43,11 @@ FEATURES = {
 }  # fmt: skip
 EMBEDDINGS: dict[str, dict[str, Any]] = {
     "regression": {"image_tokenizer": FEATURES, "painter": {"type": "regression", "canvas": CANVAS}},
+    "queries": {
+        "image_tokenizer": {**FEATURES, "pool": 2},
+        "painter": {"type": "queries", "canvas": CANVAS, "queries": 9, "output": {"type": "resampler", "queries": 1, "heads": 2}},
+    },
+    "dream-queries": {"image_tokenizer": FEATURES, "painter": {"type": "dream-queries", "canvas": CANVAS, "queries": 5}},
 }
 """Ways that draw vectors, which a diffusion network paints."""
 

@@ -21,6 +21,7 @@ from omma.model.saving import save_composition
 from omma.parts.attention import AttentionPlan
 from omma.parts.base import validated
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
+from omma.parts.painters.queries import QueryPainter
 from omma.recipe import ModelRecipe
 from toy_drawing import CANVAS, EMBEDDINGS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
 from toy_training import MODEL, samples, toy_model, toy_recipe
@@ -45,6 +46,20 @@ def test_alone_as_beside_others(way: str, guidance: float) -> None:
     # What is asked for matters, and so does the seed.
     assert not torch.equal(codes_of(model, PROMPTS[1:2], [3], sampling)[0], together[0])
     assert not torch.equal(codes_of(model, PROMPTS[:1], [9], sampling)[0], together[0])
+
+
+@torch.no_grad()
+def test_queries_see_those_before_them_as_in_training() -> None:
+    model = drawing_model("queries")
+    vlm, painter = model.vlm, model.painter
+    assert vlm is not None and isinstance(painter, QueryPainter)
+    drawn = codes_of(model, PROMPTS[1:2], [7])
+    ids = torch.from_numpy(model.renderer().render_canvas((*PROMPTS[1], Turn(Role.ASSISTANT, ())), painter.slots).input_ids)
+    said, embed = ids[: -painter.slots], vlm.get_input_embeddings()
+    lesson = painter.lesson(drawn, embed(torch.tensor([vlm.config.image_token_id])), Dice([0]))
+    # Plainly causal: what the language model does when nobody says anything of it.
+    hidden = vlm.get_decoder()(inputs_embeds=torch.cat([embed(said)[None], lesson.slots], dim=1)).last_hidden_state
+    torch.testing.assert_close(painter.vectors(hidden[:, len(said) :]), drawn, atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize("way", ["next-scale", "raster"])

@@ -116,7 +116,10 @@ class ClassDrawer:
 
         def step(slots_BSC: Tensor, *, keep: bool = True) -> Tensor:
             # Without anything before them, slots that nobody sees later need no cache.
-            hidden: Tensor = self.trunk(slots_BSC, start, None, cache if keep else None)
+            known, count = cache.get_seq_length() if keep else 0, slots_BSC.shape[1]
+            among = self.painter.seen_among(known, count).to(start.device)
+            allowed = None if bool(among.all()) else torch.cat([among.new_ones(count, known), among], dim=1)[None, None]
+            hidden: Tensor = self.trunk(slots_BSC, start, allowed, cache if keep else None)
             return hidden
 
         codes = torch.empty(0)

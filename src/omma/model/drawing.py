@@ -88,7 +88,7 @@ class PictureDrawer:
         if self.painter.draws_vectors:
             sampling = replace(sampling, guidance=0.0)
         rows = [*asked, *([NOTHING_SAID] * len(asked) if sampling.guidance else [])]
-        reading = _Reading(self.model, self.processor, rows, self.painter.slots)
+        reading = _Reading(self.model, self.processor, rows)
         announced = torch.full((len(rows),), self.model.config.image_token_id, device=self.model.device)
         start = self.model.get_input_embeddings()(announced)
         yield from self.painter.draw(reading, start, sampling, Dice(seeds))
@@ -111,9 +111,11 @@ class _Reading:
     """Conversations that have been read, and what reads on (an `omma.parts.painters.base.Step`)."""
 
     def __init__(
-        self, model: OmmaForConditionalGeneration, processor: OmmaProcessor, rows: Sequence[Sequence[Turn]], slots: int
+        self, model: OmmaForConditionalGeneration, processor: OmmaProcessor, rows: Sequence[Sequence[Turn]]
     ) -> None:
-        self.model = model
+        assert model.painter is not None
+        self.model, self.painter = model, model.painter
+        slots = self.painter.slots
         rendered = [processor.renderer.render_canvas(turns, slots).input_ids for turns in rows]
         limit = getattr(model.config.text_config, "max_position_embeddings", None)
         longest = max(map(len, rendered))
@@ -124,7 +126,7 @@ class _Reading:
                 found=str(longest - slots),
                 remedy="say it in fewer words",
             )
-        length = longest - slots
+        self.length = length = longest - slots
         ids = np.stack([np.pad(row[:-slots], (longest - len(row), 0)) for row in rendered])
         padding = np.array([longest - len(row) for row in rendered])
         device = model.device
@@ -145,18 +147,19 @@ class _Reading:
 
     def __call__(self, slots_BSC: Tensor, *, keep: bool = True) -> Tensor:
         model, (rows, count, _) = self.model, slots_BSC.shape
-        real = torch.cat([self.real, self.real.new_ones(rows, count)], dim=1)
-        positions = self.real.sum(1, keepdim=True) + torch.arange(count, device=real.device)
+        among = self.painter.seen_among(self.real.shape[1] - self.length, count).to(self.real.device)
+        seen = torch.cat([self.real[:, None].expand(-1, count, -1), among.expand(rows, -1, -1)], dim=2)
+        positions = self.real.sum(1, keepdim=True) + torch.arange(count, device=seen.device)
         with model.routing(torch.full_like(positions, -1), seen_B=self.seen):
             hidden: Tensor = model.get_decoder()(
                 inputs_embeds=slots_BSC.to(model.dtype),
-                attention_mask=real[:, None, None].expand(-1, -1, count, -1),
+                attention_mask=seen[:, None],
                 position_ids=positions,
                 past_key_values=self.cache,
                 use_cache=True,
             ).last_hidden_state
         if keep:
-            self.real = real
+            self.real = torch.cat([self.real, self.real.new_ones(rows, count)], dim=1)
         else:
             self.cache.crop(-count)
         return hidden

@@ -32,7 +32,7 @@ def drawing_parts(
             remedy=f"use {'diffusion' if wants else 'quantized-autoencoder'}",
         )
     size = painter.canvas.build().plan(1, 1).views[0].size
-    of = {"vectors": tokenizer.width} if isinstance(tokenizer, DiffusionTokenizer) else {"quantizer": tokenizer.quantizer}
+    of = {"tokenizer": tokenizer} if wants else {"quantizer": tokenizer.quantizer}
     made = painter.build(**of, length=tokenizer.length(size), width=language_model.config.hidden_size)
     return tokenizer, made
 

@@ -161,11 +161,11 @@ class Drawing(LanguageModeling):
             return {**super().losses(batch), "drawing": batch["labels"].new_zeros((), dtype=torch.float32)}
         model, painter = self.model, self.painter
         rows, columns = batch["canvas"][:, :1], batch["canvas"][:, 1:] + torch.arange(painter.slots, device=model.device)
-        codes = self.tokenizer.read(batch["canvas_views"])
-        announced = batch["labels"].new_full((len(codes),), self.image_token_id)
+        target = painter.target(self.tokenizer, batch["canvas_views"])
+        announced = batch["labels"].new_full((len(target),), self.image_token_id)
         assert model.vlm is not None
         start = model.vlm.get_input_embeddings()(announced)
-        lesson = painter.lesson(codes, start, Dice(batch["canvas_seeds"].tolist()))
+        lesson = painter.lesson(target, start, Dice(batch["canvas_seeds"].tolist()))
         embedded = self.embed(batch)
         embedded = embedded.index_put((rows, columns), lesson.slots.to(embedded.dtype))
         learned = batch["labels"][:, 1:] != IGNORE
@@ -176,7 +176,7 @@ class Drawing(LanguageModeling):
         losses = {"loss": target_losses(model.language_model, told[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:
             losses["prompt"] = target_losses(model.language_model, told[prompt], batch["input_ids"][:, 1:][prompt])
-        return losses | {"drawing": painter.losses(hidden[rows, columns], codes, lesson).sum()}
+        return losses | {"drawing": painter.losses(hidden[rows, columns], target, lesson).sum()}
 
     def _plan(self, batch: Mapping[str, Tensor], rows: Tensor, columns: Tensor) -> AttentionPlan:
         causal = AttentionPlan.causal(batch["document"])

@@ -36,11 +36,16 @@ def hidden_of(trunk: VarModel, painter: Painter, codes: Tensor, classes: Tensor,
     return trunk(lesson.slots, start, AttentionPlan(torch.zeros_like(blocks), blocks).dense())
 
 
-def step_of(trunk: VarModel, start: Tensor) -> Step:
+def step_of(trunk: VarModel, start: Tensor, painter: Painter | None = None) -> Step:
+    """All slots of a step see each other, unless the painter knows better."""
     cache = DynamicCache()
 
     def step(slots: Tensor, *, keep: bool = True) -> Tensor:
-        hidden = trunk(slots, start, None, cache)
+        allowed = None
+        if painter is not None:
+            known, among = cache.get_seq_length(), painter.seen_among(cache.get_seq_length(), slots.shape[1])
+            allowed = torch.cat([among.new_ones(len(among), known), among], dim=1)[None, None]
+        hidden = trunk(slots, start, allowed, cache)
         if not keep:
             cache.crop(-slots.shape[1])
         return hidden

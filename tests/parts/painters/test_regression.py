@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from types import SimpleNamespace
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ LENGTH, NUMBERS = 6, 10
 def built() -> Painter:
     torch.manual_seed(0)
     painter = PAINTERS.parse({"type": "regression", "canvas": CANVAS}, where="painter").build(
-        vectors=NUMBERS, length=LENGTH, width=WIDTH
+        tokenizer=SimpleNamespace(width=NUMBERS), length=LENGTH, width=WIDTH
     )
     with torch.no_grad():
         for parameter in painter.parameters():

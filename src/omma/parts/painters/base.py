@@ -23,6 +23,8 @@ from omma.parts.base import Part, PartConfig, Registry, part_field
 from omma.parts.painters.heads import CodeHead, Pick
 from omma.parts.quantizers.base import Quantizer
 from omma.parts.resolution import RESOLUTIONS, Resolution
+from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 
 
 class Step(Protocol):
@@ -96,6 +98,10 @@ class Dice:
         exponential = [torch.empty(shape).exponential_(generator=generator) for generator in self.generators]
         return -torch.stack(exponential).log()
 
+    def seeds(self) -> tuple[int, ...]:
+        """A seed for each picture."""
+        return tuple(int(torch.randint(2**62, (), generator=generator)) for generator in self.generators)
+
     def choose(self, logits_NTV: Tensor) -> Tensor:
         """Numbers [N, T], each with its probability: the Gumbel-max trick."""
         noise = self.gumbel(*logits_NTV.shape[1:])
@@ -109,10 +115,12 @@ class Lesson:
     Attributes:
         slots: [N, S, C], what fills them.
         learned: [N, T], which codes are to be predicted.
+        seeds: of what is random about the loss, one for each picture, where anything is.
     """
 
     slots: Tensor
     learned: Tensor
+    seeds: tuple[int, ...] = ()
 
 
 class Painter(Part, nn.Module):
@@ -153,15 +161,24 @@ class Painter(Part, nn.Module):
         """Initialise what it owns."""
         raise NotImplementedError
 
+    def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor) -> Tensor:
+        """What is learned of pictures, uint8 pixels [N, height, width, 3]: what the image tokenizer reads in them."""
+        return tokenizer.read(views_NHW3)
+
     def blocks(self) -> Tensor:
         """Block [S] of every slot: a slot sees those of its own block and of earlier ones."""
         raise NotImplementedError
+
+    def seen_among(self, first: int, count: int) -> Tensor:
+        """Which of so many slots, from the ``first`` on, see which of them, [count, count]; all of them see all before these."""
+        blocks = self.blocks()[first : first + count]
+        return blocks[None] <= blocks[:, None]
 
     def lesson(self, read: Tensor, start_NC: Tensor, dice: Dice) -> Lesson:
         """What fills the slots while pictures are learned.
 
         Args:
-            read: what the image tokenizer reads in them: codes [N, T], or vectors [N, T, D].
+            read: what `target` gives.
             start_NC: what the first slot begins with, such as a class or the token that announces a picture.
             dice: for what is random about it.
         """
@@ -213,9 +230,18 @@ class CodePainter(Painter):
 
 
 class VectorPainter(Painter):
-    """A way to draw vectors, without guidance. Built with how many numbers one has, D."""
+    """A way to draw vectors, without guidance. Built with what paints them."""
 
     draws_vectors = True
+
+    def __init__(self, config: Painter.Config, *, tokenizer: DiffusionTokenizer) -> None:
+        super().__init__(config)
+        # In a list: it is the model's.
+        self._tokenizer = [tokenizer]
+
+    @property
+    def tokenizer(self) -> DiffusionTokenizer:
+        return self._tokenizer[0]
 
 
 def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:

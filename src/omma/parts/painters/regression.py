@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from omma.parts.painters.base import PAINTERS, Dice, Lesson, Sampling, Step, VectorPainter
+from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 
 
 @PAINTERS.register("regression")
@@ -23,10 +24,11 @@ class Regression(VectorPainter):
     class Config(VectorPainter.Config):
         pass
 
-    def __init__(self, config: Config, *, vectors: int, length: int, width: int) -> None:
-        super().__init__(config)
+    def __init__(self, config: Config, *, tokenizer: DiffusionTokenizer, length: int, width: int) -> None:
+        super().__init__(config, tokenizer=tokenizer)
         self.codes = self.slots = length
-        self.up, self.down = nn.Linear(vectors, width, bias=False), nn.Linear(width, vectors, bias=False)
+        numbers = tokenizer.width
+        self.up, self.down = nn.Linear(numbers, width, bias=False), nn.Linear(width, numbers, bias=False)
         self.init_weights()
 
     def init_weights(self) -> None:
