@@ -16,7 +16,7 @@ from omma import __version__
 from omma.cli import app
 from omma.recipe import recipe_names
 
-COMMANDS = ("demo", "train", "evaluate", "chat", "recipes", "show", "compare", "versus", "leaderboard", "import", "export")
+COMMANDS = ("demo", "train", "evaluate", "chat", "draw", "recipes", "show", "compare", "versus", "leaderboard", "import", "export")
 
 
 def invoke(*arguments: str) -> Result:
