@@ -16,15 +16,13 @@ from typing import Any
 import numpy as np
 import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 
 from omma.data.sample import ImageSource, Sample, Turn
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.model.drawing import NOTHING_SAID
-from omma.model.modeling import target_losses
 from omma.model.pixels import views_uint8
-from omma.model.segments import IGNORE
 from omma.objectives.base import OBJECTIVES, MicroBatch, Step
 from omma.objectives.crops import chance_of
 from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
@@ -168,15 +166,9 @@ class Drawing(LanguageModeling):
         lesson = painter.lesson(target, start, Dice(batch["canvas_seeds"].tolist()))
         embedded = self.embed(batch)
         embedded = embedded.index_put((rows, columns), lesson.slots.to(embedded.dtype))
-        learned = batch["labels"][:, 1:] != IGNORE
-        prompt = self._prompt(batch) if self.config.prompt_share else torch.zeros_like(learned)
-        read = nn.functional.pad(learned | prompt, (0, 1)).index_put((rows, columns), rows.new_ones((), dtype=torch.bool))
+        read = self.read(batch).index_put((rows, columns), rows.new_ones((), dtype=torch.bool))
         hidden = self.hidden(batch, self._plan(batch, rows, columns), embedded, read)
-        told = hidden[:, :-1]
-        losses = {"loss": target_losses(model.language_model, told[learned], batch["labels"][:, 1:][learned])}
-        if self.config.prompt_share:
-            losses["prompt"] = target_losses(model.language_model, told[prompt], batch["input_ids"][:, 1:][prompt])
-        return losses | {"drawing": painter.losses(hidden[rows, columns], target, lesson).sum()}
+        return self.word_losses(batch, hidden) | {"drawing": painter.losses(hidden[rows, columns], target, lesson).sum()}
 
     def _plan(self, batch: Mapping[str, Tensor], rows: Tensor, columns: Tensor) -> AttentionPlan:
         causal = AttentionPlan.causal(batch["document"])

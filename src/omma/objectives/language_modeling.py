@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -250,14 +249,22 @@ class LanguageModeling(Objective):
         return self.model.embed(batch)
 
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        model = self.model
-        learned = batch["labels"][:, 1:] != IGNORE
-        prompt = self._prompt(batch) if self.config.prompt_share else torch.zeros_like(learned)
         plan = AttentionPlan.causal(batch["document"])
-        hidden = self.hidden(batch, plan, self.embed(batch), nn.functional.pad(learned | prompt, (0, 1)))[:, :-1]
-        losses = {"loss": target_losses(model.language_model, hidden[learned], batch["labels"][:, 1:][learned])}
+        return self.word_losses(batch, self.hidden(batch, plan, self.embed(batch), self.read(batch)))
+
+    def read(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Whether the next word is learned from a token, [B, L]."""
+        learned = batch["labels"][:, 1:] != IGNORE
+        return nn.functional.pad(learned | self._prompt(batch) if self.config.prompt_share else learned, (0, 1))
+
+    def word_losses(self, batch: Mapping[str, Tensor], hidden_BLH: Tensor) -> dict[str, Tensor]:
+        """By term, of last hidden states."""
+        language_model, told = self.model.language_model, hidden_BLH[:, :-1]
+        learned = batch["labels"][:, 1:] != IGNORE
+        losses = {"loss": target_losses(language_model, told[learned], batch["labels"][:, 1:][learned])}
         if self.config.prompt_share:
-            losses["prompt"] = target_losses(model.language_model, hidden[prompt], batch["input_ids"][:, 1:][prompt])
+            prompt = self._prompt(batch)
+            losses["prompt"] = target_losses(language_model, told[prompt], batch["input_ids"][:, 1:][prompt])
         return losses
 
     def hidden(self, batch: Mapping[str, Tensor], plan: AttentionPlan, embedded_BLH: Tensor, read_BL: Tensor) -> Tensor:
