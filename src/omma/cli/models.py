@@ -150,9 +150,9 @@ def draw(
 
     [bold]Examples[/bold]
 
-        omma draw runs/var "a red star to the left of two blue circles"
+        omma draw runs/var-small "a red star to the left of two blue circles"
 
-        omma draw runs/var "four green rings" --count 9 --guidance 4 --out rings.png
+        omma draw runs/var-small "four green rings" --count 9 --guidance 4 --out rings.png
     """
     from omma.commands.draw import run
 
