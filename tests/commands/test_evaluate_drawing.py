@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from omma.evaluation.drawing.results import read_drawing_results
+from omma.evaluation.drawing.results import DrawingResults
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
 
@@ -20,7 +20,7 @@ def test_results_and_page_of_a_trained_model(command: Any, tmp_path: Path) -> No
     result = command("evaluate", out, "evaluation.benchmarks=[]")
     assert result.exit_code == 0, result.output
     assert "mean of six" in result.stdout and "drawing.html" in result.stdout and not (out / "results.json").exists()
-    results = read_drawing_results(out / "drawing.json")
+    results = DrawingResults.model_validate_json((out / "drawing.json").read_text())
     assert (results.painter, results.size, results.codes, results.vocabulary) == ("next-scale", (16, 16), 85, 16)
     assert results.steps == 4 and len(results.prompts) == 18 and results.sampling["guidance"] == 2.0
     page = (out / "drawing.html").read_text()
@@ -28,10 +28,9 @@ def test_results_and_page_of_a_trained_model(command: Any, tmp_path: Path) -> No
     for one in results.prompts:
         assert one.prompt in page
     assert json.loads((out / "drawn" / "settings.json").read_text())["guidance"] == 2.0
-    first = (out / "drawing.json").read_text()
     assert command("evaluate", out, "evaluation.benchmarks=[]").exit_code == 0
-    again = read_drawing_results(out / "drawing.json")
-    assert again.pictures_per_second is None and again.prompts == results.prompts and first
+    again = DrawingResults.model_validate_json((out / "drawing.json").read_text())
+    assert again.pictures_per_second is None and again.prompts == results.prompts
     both = command("evaluate", out, "evaluation.benchmarks=[{world: shapes, splits: [fresh], pictures: 2}]")
     assert both.exit_code == 0 and (out / "results.json").is_file()
 

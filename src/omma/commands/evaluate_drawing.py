@@ -39,8 +39,10 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
     Raises:
         BadInput: for a model that does not draw, or a place that cannot be written.
     """
-    sampling = Sampling(settings.guidance, settings.temperature, settings.top_k, settings.top_p)
     drawer = PictureDrawer(*load_model(directory), batch=settings.batch)
+    chosen = Sampling(settings.guidance, settings.temperature, settings.top_k, settings.top_p)
+    # What a way to draw does not know is not said of its pictures.
+    sampling = drawer.painter.usable(chosen)
     drawer.model.to("cuda" if torch.cuda.is_available() else "cpu")
     asked = asked_for(settings.prompts, settings.edits)
     console.print(f"Drawing {len(asked):,} pictures, {settings.prompts:,} of each task.", highlight=False, soft_wrap=True)

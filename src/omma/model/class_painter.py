@@ -110,6 +110,7 @@ class ClassDrawer:
 
     @torch.inference_mode()
     def _codes(self, classes: Sequence[int], seeds: Sequence[int], sampling: Sampling, watch: Callable[[Tensor], None]) -> Tensor:
+        sampling = self.painter.usable(sampling)
         rows = [*classes, *([self.classes] * len(classes) if sampling.guidance else [])]
         start: Tensor = self.trunk.embed_tokens(torch.tensor(rows, device=self.model.device))  # type: ignore[operator]
         cache = DynamicCache()

@@ -8,7 +8,6 @@ Shapes: N pictures, B rows (N, or twice as many with guidance), L tokens, S slot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -85,8 +84,7 @@ class PictureDrawer:
     ) -> Iterator[Tensor]:
         """As `draw`, for one batch: after every step the codes [N, 0 to T] that are settled, in the end all of them."""
         asked = [_opened(turns) for turns in conversations]
-        if self.painter.draws_vectors:
-            sampling = replace(sampling, guidance=0.0)
+        sampling = self.painter.usable(sampling)
         rows = [*asked, *([NOTHING_SAID] * len(asked) if sampling.guidance else [])]
         reading = _Reading(self.model, self.processor, rows)
         announced = torch.full((len(rows),), self.model.config.image_token_id, device=self.model.device)

@@ -19,8 +19,7 @@ from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale
-from omma.objectives.images_alone import Example, OneViewCollator
-from omma.objectives.reconstruction import refuse_other_views
+from omma.objectives.images_alone import Example, OneViewCollator, painted_view
 from omma.parts.base import PartConfig
 from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 
@@ -59,10 +58,7 @@ class Diffusion(Objective):
                 found="none" if tokenizer is None else tokenizer.config.type,
                 remedy="choose it, or the objective reconstruction",
             )
-        resolution = model.resolution if model.painter is None else model.painter.canvas
-        if resolution is None:
-            raise BadInput("model.resolution", expected="a strategy for pictures", found="none", remedy="add stretch-square")
-        refuse_other_views(resolution, "which the objective diffusion reads")
+        resolution = painted_view(model, "which the objective diffusion reads")
         size = resolution.plan(1, 1).views[0].size
         tokenizer.grid(size)
         self.resolution, self.side = resolution, size[0]

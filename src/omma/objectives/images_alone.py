@@ -18,6 +18,7 @@ from omma.model.product_attention import attending_fastest
 from omma.objectives.base import Objective, Step
 from omma.objectives.crops import Scale, chance_of, plan_of_crops, random_region
 from omma.objectives.one_encoder import not_one_encoder, one_encoder
+from omma.objectives.picture_text import refuse_other_views
 from omma.parts.base import PartConfig
 from omma.parts.encoders.base import Normalization
 from omma.parts.encoders.transformers_vision import TransformersEncoder
@@ -66,6 +67,22 @@ class OneViewCollator(ImagesAloneCollator):
             plan = plan_of_crops(image.size, [random_region(image.size, self.crop, chance)], [self.side])
         (view,) = views_uint8(image, plan, self.normalizations)
         return {"views": view[:, ::-1] if chance.random() < self.flip else view}
+
+
+def painted_view(model: Composition, why: str) -> Resolution:
+    """How the pictures are cut that a model's image tokenizer reads and paints: the painter's canvas, in a model that draws.
+
+    Args:
+        why: what the view is for, as `refuse_other_views` takes it.
+
+    Raises:
+        BadInput: if there is none, or not one view of the whole.
+    """
+    resolution = model.resolution if model.painter is None else model.painter.canvas
+    if resolution is None:
+        raise BadInput("model.resolution", expected="a strategy for pictures", found="none", remedy="add stretch-square")
+    refuse_other_views(resolution, why)
+    return resolution
 
 
 class ImagesAloneObjective(Objective):

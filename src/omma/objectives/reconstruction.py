@@ -22,10 +22,9 @@ from omma.model.composition import Composition
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale
 from omma.objectives.feature_distance import FeatureDistance
-from omma.objectives.images_alone import OneViewCollator
+from omma.objectives.images_alone import OneViewCollator, painted_view
 from omma.objectives.moving_average import MovingAverage
 from omma.objectives.patch_discriminator import PatchDiscriminator, gradient_penalty, hinge
-from omma.objectives.picture_text import refuse_other_views
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import ENCODERS
 from omma.parts.pixels import normalize
@@ -82,12 +81,7 @@ class Reconstruction(Objective):
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)
-        # What a model draws it reads in its own way.
-        resolution = model.resolution if model.painter is None else model.painter.canvas
-        if resolution is None:
-            raise BadInput("model.resolution", expected="a strategy for pictures", found="none", remedy="add stretch-square")
-        refuse_other_views(resolution, "which the objective reconstruction reads")
-        self.resolution = resolution
+        self.resolution = resolution = painted_view(model, "which the objective reconstruction reads")
         # In a list, so that the model's parameters are not counted as the objective's own.
         self._model = [model]
         tokenizer = model.image_tokenizer

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from omma.errors import BadInput
 from omma.parts.pixels import normalize
@@ -170,7 +169,6 @@ def test_gradients_reach_what_is_told() -> None:
     vectors = tokenizer.read(views()).clone().requires_grad_()
     tokenizer.denoising_losses(tokenizer.whole(views()), vectors, [1, 2]).sum().backward()
     assert vectors.grad is not None and vectors.grad.abs().max() > 0
-    assert F.mse_loss(vectors, vectors) == 0
 
 
 @pytest.mark.parametrize(

@@ -59,8 +59,3 @@ class DrawingResults(Record):
 def write_drawing_results(results: DrawingResults, path: Path) -> None:
     """Write drawing.json. Raises BadInput if the place cannot be written."""
     write_atomically(path, results.model_dump_json(indent=1) + "\n")
-
-
-def read_drawing_results(path: Path) -> DrawingResults:
-    """What `write_drawing_results` wrote."""
-    return DrawingResults.model_validate_json(path.read_text(encoding="utf-8"))

@@ -11,7 +11,7 @@ Shapes: N pictures, T codes, S slots, C width of the Transformer, V codes that t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 import torch
@@ -169,6 +169,10 @@ class Painter(Part, nn.Module):
         """Block [S] of every slot: a slot sees those of its own block and of earlier ones."""
         raise NotImplementedError
 
+    def usable(self, sampling: Sampling) -> Sampling:
+        """What of it this way to draw knows."""
+        return sampling
+
     def seen_among(self, first: int, count: int) -> Tensor:
         """Which of so many slots, from the ``first`` on, see which of them, [count, count]; all of them see all before these."""
         blocks = self.blocks()[first : first + count]
@@ -242,6 +246,9 @@ class VectorPainter(Painter):
     @property
     def tokenizer(self) -> DiffusionTokenizer:
         return self._tokenizer[0]
+
+    def usable(self, sampling: Sampling) -> Sampling:
+        return replace(sampling, guidance=0.0)
 
 
 def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:
