@@ -7,10 +7,12 @@ was there before as it was.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,6 +145,31 @@ def remove_directory(path: Path) -> None:
     if path.exists():
         path.rename(doomed)
         shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def held(file: Path, patience: float = 0) -> Iterator[bool]:
+    """Hold a file against other processes, which it is there for; makes missing folders. Gives whether nobody else holds it.
+
+    A lock of this process alone: worker processes that outlive it by a moment do not hold it, and its own threads all do.
+
+    Args:
+        patience: seconds to wait for another process to let go.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with open(file, "w") as lock:
+        give_up = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                alone = True
+                break
+            except BlockingIOError:
+                if time.monotonic() >= give_up:
+                    alone = False
+                    break
+                time.sleep(0.2)
+        yield alone
 
 
 def sweep(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -56,6 +57,34 @@ def test_a_study_is_run_once_and_compared(command, study: Path, tmp_path: Path, 
     again = command("compare", study, "--out", out)
     assert again.exit_code == 0, again.output
     assert len(called) == 4 and "0 of 2 runs to do" in again.stdout
+
+
+def test_runs_of_other_processes_are_left_to_them(command, study: Path, tmp_path: Path, monkeypatch) -> None:
+    """Two processes share a study: a run that one has begun, the other passes over, and the page waits for the last."""
+    called: list[str] = []
+
+    def here(arguments, log, device, *, alone) -> None:
+        called.append(arguments[0])
+        result = command(*arguments)
+        assert result.exit_code == 0, result.output
+
+    monkeypatch.setattr(compare_command, "_call", here)
+    out = tmp_path / "out"
+    (out / "linear").mkdir(parents=True)
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.lockf(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, out / "linear" / "seed-0.lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        result = command("compare", study, "--out", out)
+        other.communicate("\n")
+    assert result.exit_code == 0, result.output
+    assert called == ["train", "evaluate"]
+    assert "Other processes have linear with seed 0; when they are done, the same command compares." in result.stdout
+    assert not (out / "comparison.json").exists() and (out / "shuffled" / "seed-0" / "results.json").is_file()
+    again = command("compare", study, "--out", out)
+    assert again.exit_code == 0, again.output
+    assert called == ["train", "evaluate"] * 2 and (out / "comparison.json").is_file()
 
 
 def test_a_peer_is_asked_what_the_choices_were(command, study: Path, tmp_path: Path, monkeypatch) -> None:

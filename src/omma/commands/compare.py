@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shlex
 import signal
@@ -28,7 +29,7 @@ from omma.errors import BadInput, OmmaError
 from omma.evaluation import Item, Results, read_results
 from omma.evaluation.report.numbers import p_value, percent, points, points_span, seconds, span
 from omma.recipe import Recipe
-from omma.storage import write_atomically
+from omma.storage import held, write_atomically
 from omma.study import Comparison, Outcome, Study, StudyRun, compare, load_study
 from omma.study.comparison import check_groups
 from omma.study.pace import Paces, paces_of, read_paces, write_paces
@@ -71,7 +72,11 @@ def run(name: str, out: Path | None) -> None:
         f"{len(recipes)} runs to do. Everything goes to {out}.",
         markup=False,
     )
-    _run_all({one: recipes[one] for one in waiting}, out, console)
+    elsewhere = _run_all({one: recipes[one] for one in waiting}, out, console)
+    if elsewhere:
+        named = ", ".join(f"{one.choice} with seed {one.seed}" for one in elsewhere)
+        console.print(f"Other processes have {named}; when they are done, the same command compares.", markup=False)
+        return
     peers = {name: _asked(name, study, out) for name in study.peers}
     tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
     outcomes = {
@@ -91,8 +96,16 @@ def run(name: str, out: Path | None) -> None:
 
 def _measured(study: Study, out: Path, console: Console) -> Paces:
     """By choice and stage whose budget is in seconds: how long a step takes, measured where it is not known yet."""
-    paces = read_paces(out)
     trials = {choice: trial for choice in study.choices if (trial := study.trial(choice)) is not None}
+    if not trials:
+        return {}
+    # A second process waits for what the first one measures: every run of a choice must take the same steps.
+    with held(out / "speed.lock", patience=math.inf):
+        return _measure(study, trials, out, console)
+
+
+def _measure(study: Study, trials: Mapping[str, Recipe], out: Path, console: Console) -> Paces:
+    paces = read_paces(out)
     for choice, trial in trials.items():
         if trial.stages.keys() <= paces.get(choice, {}).keys():
             continue
@@ -145,13 +158,14 @@ def _tokens(recipe: Recipe, items: Iterable[Item]) -> float:
     return fmean(len(arranger.of(size)[1]) for size in pictures.values()) if pictures else 0.0
 
 
-def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) -> None:
-    """Every run, as many at a time as there are accelerators (one without any)."""
+def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) -> list[StudyRun]:
+    """Every run, as many at a time as there are accelerators (one without any); gives those that other processes still have."""
     devices: Queue[int | None] = Queue()
     count = torch.cuda.device_count()
     for device in range(count) if count else (None,):
         devices.put(device)
     clock, done = Clock(), 0
+    elsewhere: list[StudyRun] = []
     clock.left(0, len(recipes))
     with ThreadPoolExecutor(max(1, count)) as pool:
         jobs = {pool.submit(_run, one, recipe, out, devices, alone=count < 2): one for one, recipe in recipes.items()}
@@ -159,6 +173,9 @@ def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) ->
             for job, one in jobs.items():
                 took = job.result()
                 done += 1
+                if took is None:
+                    elsewhere.append(one)
+                    continue
                 console.print(
                     f"{one.choice}, seed {one.seed}: done in {seconds(took)}; {done} of {len(recipes)} runs, "
                     f"{clock.left(done, len(recipes))}.",
@@ -171,23 +188,26 @@ def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) ->
                 # The terminal has told the trainings, too: leaving the pool waits for their checkpoints.
                 raise KeyboardInterrupt(STOPPED) from None
             raise
+    return [one for one in elsewhere if not (one.directory(out) / "results.json").is_file()]
 
 
-def _run(one: StudyRun, recipe: Recipe, out: Path, devices: Queue[int | None], *, alone: bool) -> float:
-    """Train and evaluate one choice with one seed; the seconds that it took."""
+def _run(one: StudyRun, recipe: Recipe, out: Path, devices: Queue[int | None], *, alone: bool) -> float | None:
+    """Train and evaluate one choice with one seed; the seconds that it took, None if another process does it or has done it."""
     directory = one.directory(out)
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    # The whole recipe, spelled out: whoever wants this run alone can have it.
-    written = directory.with_suffix(".yaml")
-    write_atomically(written, recipe.to_yaml().encode())
     began = time.monotonic()
     device = devices.get()
     try:
-        for arguments in (
-            ["train", str(written.resolve()), "--size", recipe.size, "--out", str(directory)],
-            ["evaluate", str(directory)],
-        ):
-            _call(arguments, directory.with_suffix(".log"), device, alone=alone)
+        with held(directory.with_suffix(".lock")) as mine:
+            if not mine or (directory / "results.json").is_file():
+                return None
+            # The whole recipe, spelled out: whoever wants this run alone can have it.
+            written = directory.with_suffix(".yaml")
+            write_atomically(written, recipe.to_yaml().encode())
+            for arguments in (
+                ["train", str(written.resolve()), "--size", recipe.size, "--out", str(directory)],
+                ["evaluate", str(directory)],
+            ):
+                _call(arguments, directory.with_suffix(".log"), device, alone=alone)
     finally:
         devices.put(device)
     return time.monotonic() - began

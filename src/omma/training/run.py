@@ -12,13 +12,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import platform
 import resource
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
@@ -36,7 +34,7 @@ from omma.model.composition import Composition, compose
 from omma.model.loading import model_directory
 from omma.model.saving import load_parts, save_composition
 from omma.recipe import Recipe, StageRecipe, load_recipe
-from omma.storage import remove_directory, sweep, whole_directory, write_atomically
+from omma.storage import held, remove_directory, sweep, whole_directory, write_atomically
 from omma.training.handover import handover, save_objective
 from omma.training.loop import Progress, StageRun, train_stage
 from omma.training.own_resolution import check_resolutions
@@ -274,21 +272,12 @@ def _alone(directory: Path) -> Iterator[None]:
     Raises:
         BadInput: if another one trains in it.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with open(directory / ".lock", "w") as file:
-        give_up = time.monotonic() + PATIENCE
-        while True:
-            try:
-                # A lock of this process alone: worker processes that outlive it by a moment do not hold it.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > give_up:
-                    raise BadInput(
-                        str(directory),
-                        expected="a run that nobody is training",
-                        found="another process at work in it",
-                        remedy="wait for it or stop it, or choose another directory",
-                    ) from None
-                time.sleep(0.2)
+    with held(directory / ".lock", PATIENCE) as alone:
+        if not alone:
+            raise BadInput(
+                str(directory),
+                expected="a run that nobody is training",
+                found="another process at work in it",
+                remedy="wait for it or stop it, or choose another directory",
+            )
         yield
