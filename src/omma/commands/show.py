@@ -19,7 +19,7 @@ from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
 from omma.parts.painters import Painter
 from omma.parts.tokenizers import Autoencoder
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
 PICTURES = ((128, 128), (336, 336), (640, 480), (1080, 1920), (3000, 800))
@@ -107,7 +107,7 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
 
 def _what(config: Any, part: nn.Module) -> str:
     """A part in a few words: its architecture's size, or its settings."""
-    if isinstance(part, Autoencoder | DiffusionTokenizer):
+    if isinstance(part, Autoencoder | Diffuser):
         return part.in_words()
     if isinstance(part, Painter):
         width, height = part.size

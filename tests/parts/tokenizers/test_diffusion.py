@@ -11,7 +11,8 @@ from torch import Tensor
 from omma.errors import BadInput
 from omma.parts.pixels import normalize
 from omma.parts.tokenizers import IMAGE_TOKENIZERS
-from omma.parts.tokenizers.diffusion import BETAS, HALF, TRAIN_STEPS, DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import BETAS, HALF, TRAIN_STEPS
+from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
 
@@ -174,7 +175,7 @@ def test_gradients_reach_what_is_told() -> None:
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"network": {**UNET, "cross_attention_dim": 32}}, r"cross_attention_dim: expected the width of the encoder's features, 24, found 32"),
+        ({"network": {**UNET, "cross_attention_dim": 32}}, r"cross_attention_dim: expected the width of what tells it what to paint, 24, found 32"),
         ({"network": {**UNET, "in_channels": 4}}, r"in_channels: expected 3, of pixels, found 4"),
         ({"latents": LATENTS}, r"in_channels: expected 4, of latents, found 3"),
         (

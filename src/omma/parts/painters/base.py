@@ -24,7 +24,7 @@ from omma.parts.painters.heads import CodeHead, Pick
 from omma.parts.quantizers.base import Quantizer
 from omma.parts.resolution import RESOLUTIONS, Resolution
 from omma.parts.tokenizers import ImageTokenizer
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
 
 
 class Step(Protocol):
@@ -238,13 +238,13 @@ class VectorPainter(Painter):
 
     draws_vectors = True
 
-    def __init__(self, config: Painter.Config, *, tokenizer: DiffusionTokenizer) -> None:
+    def __init__(self, config: Painter.Config, *, tokenizer: Diffuser) -> None:
         super().__init__(config)
         # In a list: it is the model's.
         self._tokenizer = [tokenizer]
 
     @property
-    def tokenizer(self) -> DiffusionTokenizer:
+    def tokenizer(self) -> Diffuser:
         return self._tokenizer[0]
 
     def usable(self, sampling: Sampling) -> Sampling:

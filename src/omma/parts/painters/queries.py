@@ -21,7 +21,7 @@ from omma.parts.painters.base import PAINTERS, Dice, Lesson, Sampling, Step, Vec
 from omma.parts.projectors import PROJECTORS, Projector
 from omma.parts.projectors.linear import Linear
 from omma.parts.tokenizers import ImageTokenizer
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
 
 NO_CELL = -1
 
@@ -34,7 +34,7 @@ class QueryPainter(VectorPainter):
         output: part_field(PROJECTORS) = Linear.Config()  # type: ignore[valid-type]
         """A projector, from what the language model makes of the queries to vectors."""
 
-    def __init__(self, config: Config, *, tokenizer: DiffusionTokenizer, length: int, width: int) -> None:
+    def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
         super().__init__(config, tokenizer=tokenizer)
         self.slots = config.queries + 1
         self.queries = nn.Parameter(torch.empty(config.queries, width))
@@ -79,7 +79,7 @@ class FeatureQueries(QueryPainter):
     class Config(QueryPainter.Config):
         pass
 
-    def __init__(self, config: Config, *, tokenizer: DiffusionTokenizer, length: int, width: int) -> None:
+    def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
         super().__init__(config, tokenizer=tokenizer, length=length, width=width)
         if self.codes != length:
             raise BadInput(

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from omma.parts.painters.base import PAINTERS, Dice, Lesson, Sampling, Step, VectorPainter
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
 
 
 @PAINTERS.register("regression")
@@ -24,7 +24,7 @@ class Regression(VectorPainter):
     class Config(VectorPainter.Config):
         pass
 
-    def __init__(self, config: Config, *, tokenizer: DiffusionTokenizer, length: int, width: int) -> None:
+    def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
         super().__init__(config, tokenizer=tokenizer)
         self.codes = self.slots = length
         numbers = tokenizer.width
