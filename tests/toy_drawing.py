@@ -41,11 +41,47 @@ FEATURES = {
     },
     "steps": 2,
 }  # fmt: skip
+PATCHES = {**FEATURES["encoder"]["architecture"], "patch_size": 4}  # type: ignore[dict-item]
+DYNAMIC = {
+    "type": "dynamic",
+    "encoder": {**MODEL["encoder"], "architecture": PATCHES},
+    "features": 16,
+    "layers": 1,
+    "heads": 2,
+    "mlp": 48,
+    "quantizer": {"type": "vq", "codes": 16, "width": 4, "unit": True},
+    "network": FEATURES["network"],
+    "steps": 2,
+}
+WAYS["raster-to-end"] = {
+    "image_tokenizer": DYNAMIC,
+    "painter": {"type": "raster-to-end", "canvas": CANVAS, "least": 3, "most": 14},
+}
+TEXTS = {
+    "type": "text-diffusion",
+    "text": {
+        "architecture": {
+            "model_type": "clip_text_model", "vocab_size": 1104, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+            "num_attention_heads": 2, "max_position_embeddings": 16,
+        },
+        "tokenizer": "zoo:lm-small",
+        "tokens": 12,
+    },
+    "network": FEATURES["network"],
+    "steps": 2,
+}  # fmt: skip
 EMBEDDINGS: dict[str, dict[str, Any]] = {
     "regression": {"image_tokenizer": FEATURES, "painter": {"type": "regression", "canvas": CANVAS}},
     "queries": {
         "image_tokenizer": {**FEATURES, "pool": 2},
         "painter": {"type": "queries", "canvas": CANVAS, "queries": 9, "output": {"type": "resampler", "queries": 1, "heads": 2}},
+    },
+    "signals": {
+        "image_tokenizer": TEXTS,
+        "painter": {
+            "type": "signals", "canvas": CANVAS, "signals": 3,
+            "output": {"type": "encoder-decoder", "queries": 12, "width": 16, "heads": 2, "inner": 32, "layers": 1},
+        },
     },
     "dream-queries": {"image_tokenizer": FEATURES, "painter": {"type": "dream-queries", "canvas": CANVAS, "queries": 5}},
 }

@@ -91,10 +91,14 @@ def test_saved_and_loaded_it_draws_the_same(way: str, tmp_path: Path) -> None:
     assert {picture.size for picture in before} == {(16, 16)}
     save_composition(model, tmp_path, dtype=torch.float32)
     assert {file.name for file in tmp_path.glob("*.safetensors")} >= {"image_tokenizer.safetensors", "painter.safetensors"}
-    after = PictureDrawer(*load_model(tmp_path)).draw(PROMPTS[:2], seeds=[1, 2])
+    loaded, processor = load_model(tmp_path)
+    after = PictureDrawer(loaded, processor).draw(PROMPTS[:2], seeds=[1, 2])
+    assert model.vlm is not None
+    buffers = dict(loaded.named_buffers())
+    for name, buffer in model.vlm.named_buffers():
+        assert torch.equal(buffers[name], buffer), name
     assert [picture.tobytes() for picture in before] == [picture.tobytes() for picture in after]
-    loaded = AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.bfloat16)
-    assert loaded.painter is not None
+    assert AutoModelForImageTextToText.from_pretrained(tmp_path, dtype=torch.bfloat16).painter is not None
 
 
 @pytest.mark.parametrize("way", WAYS | EMBEDDINGS)

@@ -12,9 +12,12 @@ from omma.errors import BadInput
 from omma.model.composition import Composition, compose
 from omma.objectives import OBJECTIVES
 from omma.objectives.diffusion import Diffusion
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
+from omma.parts.tokenizers.text_diffusion import TextDiffusion
 from omma.recipe import Recipe
 from omma.training.run import train
 from parts.tokenizers.test_diffusion import ENCODER, UNET
+from toy_drawing import TEXTS
 from toy_training import assert_close, gradients, log_lines, samples, step_of, toy_recipe, weights
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
@@ -65,6 +68,31 @@ def test_the_loss_written_out() -> None:
     assert objective.weights(batch) == {"diffusion": 12.0}
 
 
+@torch.no_grad()
+def test_told_by_texts() -> None:
+    """A picture that is to be drawn by what asks for it, others by what is said of them; at times by a text without words."""
+    recipe = recipe_of()
+    parts = recipe.model.model_copy(update={"image_tokenizer": IMAGE_TOKENIZERS.parse(TEXTS, where="tokenizer")})
+    torch.manual_seed(0)
+    model = compose(parts)
+    objective, tokenizer = objective_of(model, untold=0.4), model.image_tokenizer
+    assert isinstance(tokenizer, TextDiffusion)
+    asked, described = samples(4, task="draw"), samples(4, task="describe")
+    (batch,) = step_of(objective, [*asked, *described]).micro_batches
+    words = tokenizer.config.text.words()
+    texts = [sample.turns[0].text for sample in asked] + [str(sample.meta["caption"]) for sample in described]
+    assert batch["words"].tolist() == [words(text).tolist() for text in texts]
+    tensors = {name: torch.from_numpy(array) for name, array in batch.items()}
+    assert 0 < tensors["told"].sum() < 8
+    read = torch.where(tensors["told"][:, None], tensors["words"], torch.from_numpy(words("")))
+    whole, seeds = tokenizer.whole(tensors["views"]), batch["seed"].tolist()
+    expected = tokenizer.denoising_losses(whole, tokenizer.vectors(read), seeds).sum()
+    torch.testing.assert_close(objective.losses(tensors)["diffusion"], expected)
+    (several,) = samples(1, world="panels", task="describe")
+    with pytest.raises(BadInput, match=r"expected one picture, which its text tells, found \d pictures"):
+        objective.collator().prepare(several)
+
+
 def test_micro_batches_do_not_matter() -> None:
     model = model_of()
     found = []
@@ -105,5 +133,5 @@ def test_resumed_is_uninterrupted_and_the_encoder_stays(tmp_path: Path) -> None:
 def test_other_tokenizers_are_refused() -> None:
     from toy_drawing import drawing_model
 
-    with pytest.raises(BadInput, match=r"expected one of type diffusion, for the objective diffusion, found quantized-autoencoder"):
+    with pytest.raises(BadInput, match=r"expected one of type diffusion or text-diffusion, for the objective diffusion, found quantized-autoencoder"):
         objective_of(drawing_model("raster"))

@@ -162,6 +162,11 @@ class Sample:
                 if isinstance(segment, ImageSegment):
                     yield (*self.turns[:number], replace(turn, content=turn.content[:place])), segment.image
 
+    @property
+    def asked(self) -> str:
+        """The last words of the user."""
+        return next((turn.text for turn in reversed(self.turns) if turn.role is Role.USER), "").strip()
+
     def _images(self) -> Iterator[ImageSource]:
         for turn in self.turns:
             for segment in turn.content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from transformers import PreTrainedModel
@@ -9,7 +10,32 @@ from transformers import PreTrainedModel
 from omma.errors import BadInput
 from omma.parts.painters import Painter
 from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
 from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.text_diffusion import TextDiffusion
+
+FITS: dict[str, Callable[[ImageTokenizer], bool]] = {
+    "codes": lambda tokenizer: tokenizer.vocabulary > 0 and not tokenizer.varies,
+    "sequences": lambda tokenizer: tokenizer.varies,
+    "features": lambda tokenizer: isinstance(tokenizer, DiffusionTokenizer),
+    "conditions": lambda tokenizer: isinstance(tokenizer, Diffuser) and not tokenizer.vocabulary,
+    "texts": lambda tokenizer: isinstance(tokenizer, TextDiffusion),
+}
+"""By what painters draw: which image tokenizers paint it."""
+WITH = {
+    "codes": "with codes",
+    "sequences": "with as many codes as a picture needs",
+    "features": "that paints features of an encoder",
+    "conditions": "with a diffusion network",
+    "texts": "that paints what texts say",
+}
+USUAL = {
+    "codes": "quantized-autoencoder",
+    "sequences": "dynamic",
+    "features": "diffusion",
+    "conditions": "diffusion or text-diffusion",
+    "texts": "text-diffusion",
+}
 
 
 def drawing_parts(
@@ -23,16 +49,17 @@ def drawing_parts(
     if painter is None:
         return None, None
     tokenizer: ImageTokenizer = image_tokenizer.build()
-    wants, has = painter.part.draws_vectors, isinstance(tokenizer, DiffusionTokenizer)
-    if wants is not has or not (has or tokenizer.vocabulary):
+    wants, is_fine = painter.part.draws, FITS[painter.part.draws]
+    if not is_fine(tokenizer):
+        codes = f"with {tokenizer.vocabulary:,}" if tokenizer.vocabulary else "without"
         raise BadInput(
             "model.image_tokenizer",
-            expected=f"one {'that paints features of an encoder' if wants else 'with codes'}, for the painter {painter.type}",
-            found=f"{image_tokenizer.type}, {f'with {tokenizer.vocabulary:,}' if tokenizer.vocabulary else 'without'} codes",
-            remedy=f"use {'diffusion' if wants else 'quantized-autoencoder'}",
+            expected=f"one {WITH[wants]}, for the painter {painter.type}",
+            found=f"{image_tokenizer.type}, {codes} codes" + (", not as many for every picture" if tokenizer.varies else ""),
+            remedy=f"use {USUAL[wants]}",
         )
     size = painter.canvas.build().plan(1, 1).views[0].size
-    of = {"tokenizer": tokenizer} if wants else {"quantizer": tokenizer.quantizer}
+    of = {"quantizer": tokenizer.quantizer} if wants in ("codes", "sequences") else {"tokenizer": tokenizer}
     made = painter.build(**of, length=tokenizer.length(size), width=language_model.config.hidden_size)
     return tokenizer, made
 

@@ -9,6 +9,7 @@ C channels, H model width.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -64,10 +65,9 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
-        # These have initialised themselves.
-        drawing = [part for part in (self.image_tokenizer, self.painter) if part is not None]
-        for module in nn.ModuleList(drawing).modules():
-            module._is_hf_initialized = True  # type: ignore[assignment]
+        for part in (self.image_tokenizer, self.painter):
+            for module in _own_modules(part) if part is not None else ():
+                module._is_hf_initialized = True  # type: ignore[assignment]
         self.post_init()
         self.projector.init_weights()
         if self.expert is not None:
@@ -291,3 +291,12 @@ def decoder_hidden(model: PreTrainedModel, **inputs: Any) -> Tensor:
 
 
 __all__ = ["OmmaForConditionalGeneration", "decoder_hidden", "target_losses"]
+
+
+def _own_modules(part: nn.Module) -> Iterator[nn.Module]:
+    """The modules of a part that initialise themselves: all but models of `transformers`, of which its machinery also makes the
+    buffers that are not saved."""
+    if not isinstance(part, PreTrainedModel):
+        yield part
+        for child in part.children():
+            yield from _own_modules(child)

@@ -1,4 +1,5 @@
-"""Diffusion: a network learns to take noise off pictures, told by few features of each (Emu2, SEED-X's de-tokenizer).
+"""Diffusion: a network learns to take noise off pictures, told by few features of each (Emu2, SEED-X's de-tokenizer), or by what
+a text model has of a text about it (Stable Diffusion).
 
 At times it is told nothing, which guidance compares with later.
 
@@ -11,17 +12,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from pydantic import Field
 from torch import Tensor
 
-from omma.data.sample import ImageSource
+from omma.data.sample import ImageSource, Sample
 from omma.errors import BadInput
 from omma.model.composition import Composition
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective
 from omma.objectives.crops import Scale
 from omma.objectives.images_alone import Example, OneViewCollator, painted_view
+from omma.objectives.picture_text import caption_of
 from omma.parts.base import PartConfig
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffuser import Diffuser
+from omma.parts.tokenizers.text_diffusion import TextDiffusion, Words, told_texts
 
 
 @dataclass
@@ -29,6 +33,22 @@ class DiffusionCollator(OneViewCollator):
     """The half of the objective that runs in workers."""
 
     untold: float
+    words: Words | None
+
+    def prepare(self, sample: Sample, position: int = 0) -> list[Example]:
+        examples = super().prepare(sample, position)
+        if self.words is None:
+            return examples
+        if len(examples) != 1:
+            raise BadInput(
+                f"sample {sample.id}",
+                expected="one picture, which its text tells",
+                found=f"{len(examples)} pictures",
+                remedy="leave it out",
+            )
+        # Of a picture that is to be drawn what asks for it; of others what is said of them.
+        text = sample.asked if any(True for _ in sample.drawn()) else caption_of(sample)
+        return [{**examples[0], "words": self.words(text)}]
 
     def example(self, image: ImageSource, chance: np.random.Generator) -> Example:
         example = super().example(image, chance)
@@ -51,10 +71,10 @@ class Diffusion(Objective):
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)
         tokenizer = model.image_tokenizer
-        if not isinstance(tokenizer, DiffusionTokenizer):
+        if not isinstance(tokenizer, Diffuser):
             raise BadInput(
                 "model.image_tokenizer",
-                expected="one of type diffusion, for the objective diffusion",
+                expected="one of type diffusion or text-diffusion, for the objective diffusion",
                 found="none" if tokenizer is None else tokenizer.config.type,
                 remedy="choose it, or the objective reconstruction",
             )
@@ -66,7 +86,7 @@ class Diffusion(Objective):
         self._tokenizer = [tokenizer]
 
     @property
-    def tokenizer(self) -> DiffusionTokenizer:
+    def tokenizer(self) -> Diffuser:
         return self._tokenizer[0]
 
     def collator(self) -> DiffusionCollator:
@@ -79,6 +99,7 @@ class Diffusion(Objective):
             crop=config.crop,
             flip=config.flip,
             untold=config.untold,
+            words=told_texts(self.tokenizer),
         )
 
     def coefficients(self) -> dict[str, float]:
@@ -90,6 +111,8 @@ class Diffusion(Objective):
     def losses(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         tokenizer = self.tokenizer
         whole = tokenizer.whole(batch["views"])
-        vectors = tokenizer.read(batch["views"]) * batch["told"][:, None, None]
+        texts = isinstance(tokenizer, TextDiffusion)
+        vectors = tokenizer.vectors(batch["words"]) if texts else tokenizer.told(tokenizer.read(batch["views"]))
+        vectors = torch.where(batch["told"][:, None, None], vectors, tokenizer.nothing_told(vectors))
         seeds = batch["seed"].tolist()
         return {"diffusion": tokenizer.denoising_losses(whole, vectors, seeds, min_snr=self.config.min_snr).sum()}

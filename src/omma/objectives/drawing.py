@@ -32,6 +32,7 @@ from omma.parts.painters import Painter
 from omma.parts.painters.base import Dice
 from omma.parts.resolution import Resolution
 from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.text_diffusion import Words, told_texts
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,12 @@ class PreparedCanvas(Prepared):
     Attributes:
         view: its pixels as the image tokenizer reads them, uint8 [height, width, 3].
         seed: of what is random about how it is learned.
+        told: ids of what is asked for, for an image tokenizer that is told texts.
     """
 
     view: np.ndarray
     seed: int
+    told: np.ndarray | None
 
 
 @dataclass
@@ -56,6 +59,7 @@ class DrawingCollator(LanguageModelingCollator):
     slots: int
     unasked: float
     closing: float
+    words: Words | None
 
     def prepare(self, sample: Sample, position: int = 0) -> list[Prepared]:  # type: ignore[override]
         sequences: list[Prepared] = []
@@ -73,9 +77,11 @@ class DrawingCollator(LanguageModelingCollator):
         except BadInput as error:
             where = f"sample {name}, {error.where}"
             raise BadInput(where, expected=error.expected, found=error.found, remedy=error.remedy) from None
-        pictures = tuple(self._picture(seen) for seen in Sample(name, tuple(said)).images)
+        before = Sample(name, tuple(said))
+        pictures = tuple(self._picture(seen) for seen in before.images)
         (view,) = views_uint8(image, self.canvas.plan(*image.size), (self.canvas_normalization,))
-        return PreparedCanvas(rendered, pictures, view, seed)
+        told = self.words(before.asked) if self.words is not None else None
+        return PreparedCanvas(rendered, pictures, view, seed, told)
 
     def collate(self, prepared: Sequence[list[Prepared]]) -> Step:  # type: ignore[override]
         sequences = [sequence for sample in prepared for sequence in sample]
@@ -91,6 +97,9 @@ class DrawingCollator(LanguageModelingCollator):
             batch["canvas"] = np.array([(r, stop - self.slots) for r, stop, _ in canvases])
             batch["canvas_views"] = np.stack([one.view for _, _, one in canvases])
             batch["canvas_seeds"] = np.array([one.seed for _, _, one in canvases])
+            told = [one.told for _, _, one in canvases if one.told is not None]
+            if told:
+                batch["canvas_told"] = np.stack(told)
         return batch
 
 
@@ -146,6 +155,7 @@ class Drawing(LanguageModeling):
             slots=painter.slots,
             unasked=config.unasked,
             closing=config.closing,
+            words=told_texts(self.tokenizer),
         )
 
     def coefficients(self) -> dict[str, float]:
@@ -159,7 +169,7 @@ class Drawing(LanguageModeling):
             return {**super().losses(batch), "drawing": batch["labels"].new_zeros((), dtype=torch.float32)}
         model, painter = self.model, self.painter
         rows, columns = batch["canvas"][:, :1], batch["canvas"][:, 1:] + torch.arange(painter.slots, device=model.device)
-        target = painter.target(self.tokenizer, batch["canvas_views"])
+        target = painter.target(self.tokenizer, batch["canvas_views"], batch.get("canvas_told"))
         announced = batch["labels"].new_full((len(target),), self.image_token_id)
         assert model.vlm is not None
         start = model.vlm.get_input_embeddings()(announced)

@@ -211,5 +211,5 @@ def test_what_does_not_fit_is_refused_with_both_numbers() -> None:
 
 
 def test_all_painters_of_codes_are_tried_here() -> None:
-    of_codes = {name for name in PAINTERS.names() if not PAINTERS.get(name, where="here").draws_vectors}
+    of_codes = {name for name in PAINTERS.names() if PAINTERS.get(name, where="here").draws == "codes"}
     assert {str(case["type"]) for case in CASES.values()} == of_codes

@@ -32,6 +32,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "d-abstractor": {"queries": 9, "input_side": SIDE, "width": 24, "layers": 2, "heads": 4, "inner": 40},
     "visual-abstractor": {"queries": 5, "layers": 2, "heads": 4, "inner": 40, "cells": 4, "whole_cell": 3},
     "hybrid": {"widths": [20, 12]},
+    "encoder-decoder": {"queries": 5, "width": 16, "heads": 2, "inner": 24, "layers": 2},
     "branch-linear": {"widths": [20, 12]},
     "patch-embedding": {"input_side": SIDE},
 }
@@ -131,7 +132,10 @@ def test_muon_turns_matrices_only(build: Build, name: str) -> None:
         f"{path}.weight"
         for path, module in projector.named_modules()
         if isinstance(module, torch.nn.Linear) or (isinstance(module, torch.nn.Conv2d) and module.groups == 1)
-    } | {"attention.in_proj_weight", "output"}
+    } | {"output"}
+    matrices |= {
+        f"{path}.in_proj_weight" for path, module in projector.named_modules() if isinstance(module, torch.nn.MultiheadAttention)
+    }
     assert {key for key, parameter in names.items() if id(parameter) in turned} == matrices & set(names)
 
 

@@ -130,12 +130,13 @@ class Painter(Part, nn.Module):
         canvas: how a picture is cut that is to be drawn.
         slots: of a picture, S. The last T of them predict it.
         codes: or vectors of a picture, T.
-        draws_vectors: whether it draws vectors.
+        draws: ``codes``, ``sequences`` of codes that end, ``features`` of pictures, what a text model has of ``texts``, or any
+            ``conditions`` of a network.
     """
 
     slots: int
     codes: int
-    draws_vectors: ClassVar[bool] = False
+    draws: ClassVar[str] = "codes"
 
     class Config(PartConfig):
         canvas: part_field(RESOLUTIONS)  # type: ignore[valid-type]
@@ -161,8 +162,12 @@ class Painter(Part, nn.Module):
         """Initialise what it owns."""
         raise NotImplementedError
 
-    def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor) -> Tensor:
-        """What is learned of pictures, uint8 pixels [N, height, width, 3]: what the image tokenizer reads in them."""
+    def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor, told_NT: Tensor | None = None) -> Tensor:
+        """What is learned of pictures, uint8 pixels [N, height, width, 3]: what the image tokenizer reads in them.
+
+        Args:
+            told_NT: ids of what was asked for, for a tokenizer that is told texts.
+        """
         return tokenizer.read(views_NHW3)
 
     def blocks(self) -> Tensor:
@@ -193,7 +198,8 @@ class Painter(Part, nn.Module):
         raise NotImplementedError
 
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
-        """Codes or vectors, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all.
+        """Codes or vectors, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all that the image
+        tokenizer paints.
 
         Args:
             start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
@@ -236,7 +242,7 @@ class CodePainter(Painter):
 class VectorPainter(Painter):
     """A way to draw vectors, without guidance. Built with what paints them."""
 
-    draws_vectors = True
+    draws = "features"
 
     def __init__(self, config: Painter.Config, *, tokenizer: Diffuser) -> None:
         super().__init__(config)
@@ -251,11 +257,12 @@ class VectorPainter(Painter):
         return replace(sampling, guidance=0.0)
 
 
-def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:
+def picking(sampling: Sampling, dice: Dice, strength: float, *, never: int | None = None) -> Pick:
     """How a head's logits [B, T, V] become numbers [N, T] and the logarithms of their probabilities.
 
     Args:
         strength: of the guidance at this step.
+        never: a number that is not drawn at this step.
     """
 
     def pick(logits_BTV: Tensor) -> tuple[Tensor, Tensor]:
@@ -263,6 +270,8 @@ def picking(sampling: Sampling, dice: Dice, strength: float) -> Pick:
         if sampling.guidance:
             asked, not_asked = logits.chunk(2)
             logits = (1 + strength) * asked - strength * not_asked
+        if never is not None:
+            logits = logits.index_fill(-1, torch.tensor([never], device=logits.device), -torch.inf)
         filtered = sampling.filtered(logits)
         chosen = dice.choose(filtered)
         return chosen, filtered.log_softmax(-1).gather(-1, chosen[..., None])[..., 0]

@@ -26,6 +26,28 @@ from omma.parts.tokenizers.diffuser import Diffuser
 NO_CELL = -1
 
 
+def projected(output: Projector, count: int) -> int:
+    """How many vectors a projector makes of so many."""
+    rows, columns = output.grid((1, count))
+    return rows * columns
+
+
+def project(output: Projector, made_NQC: Tensor) -> Tensor:
+    """Vectors [N, T, D] out of what a language model made of Q slots."""
+    cells = torch.full((len(made_NQC), 2), NO_CELL, device=made_NQC.device)
+    return output.project(made_NQC, (1, made_NQC.shape[1]), 0, cells)
+
+
+def init_output(output: Projector) -> None:
+    """Initialise a projector behind a language model as one before it is."""
+    for module in output.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    output.init_weights()
+
+
 class QueryPainter(VectorPainter):
     """The first slot announces the picture; behind it stand the queries."""
 
@@ -37,20 +59,14 @@ class QueryPainter(VectorPainter):
     def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
         super().__init__(config, tokenizer=tokenizer)
         self.slots = config.queries + 1
-        self.queries = nn.Parameter(torch.empty(config.queries, width))
+        self.queries = nn.Parameter(torch.empty(1, config.queries, width))
         self.output: Projector = config.output.build(d_in=width, d_out=tokenizer.width)
-        rows, columns = self.output.grid((1, config.queries))
-        self.codes = rows * columns
+        self.codes = projected(self.output, config.queries)
         self.init_weights()
 
     def init_weights(self) -> None:
         nn.init.trunc_normal_(self.queries, std=0.02)
-        for module in self.output.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        self.output.init_weights()
+        init_output(self.output)
 
     def blocks(self) -> Tensor:
         return torch.arange(self.slots)
@@ -61,9 +77,7 @@ class QueryPainter(VectorPainter):
 
     def vectors(self, hidden_NSC: Tensor) -> Tensor:
         """What is painted [N, T, D], out of what the language model makes of the slots."""
-        made = hidden_NSC[:, 1:].to(self.queries.dtype)
-        cells = torch.full((len(made), 2), NO_CELL, device=made.device)
-        return self.output.project(made, (1, self.config.queries), 0, cells)
+        return project(self.output, hidden_NSC[:, 1:].to(self.queries.dtype))
 
     @torch.no_grad()
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
@@ -96,11 +110,13 @@ class FeatureQueries(QueryPainter):
 
 @PAINTERS.register("dream-queries")
 class DreamQueries(QueryPainter):
+    draws = "conditions"
+
     class Config(QueryPainter.Config):
         min_snr: float | None = Field(default=None, gt=0)
         """Bound of the signal-to-noise ratios that steps count in proportion to; all alike if absent."""
 
-    def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor) -> Tensor:
+    def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor, told_NT: Tensor | None = None) -> Tensor:
         """What diffuses, without noise."""
         return self.tokenizer.whole(views_NHW3)
 

@@ -49,14 +49,11 @@ class Lfq(Quantizer):
     def __init__(self, config: Config) -> None:
         super().__init__(config)
         self.width, self.vocabulary = config.width, 1 << config.width
-        self.register_buffer("places", 1 << torch.arange(config.width), persistent=False)
-        group = min(config.group, config.width)
-        self.register_buffer("patterns", signs(torch.arange(1 << group), group), persistent=False)
 
     def forward(self, vectors: Tensor) -> Quantized:
         config, found = self.config, rows(vectors)
         positive = found.detach() > 0
-        codes = (positive * self.places).sum(2)
+        codes = (positive * (1 << torch.arange(config.width, device=found.device))).sum(2)
         quantized = positive.to(found.dtype) * 2 - 1
         losses = {
             "commitment": config.commitment * F.mse_loss(found, quantized),
@@ -78,8 +75,10 @@ class Lfq(Quantizer):
         each = (F.softplus(logits) - one * logits).sum(1).mean()
         if not self.config.diversity:
             return each
-        grouped = (2 * flat / TEMPERATURE).unflatten(1, (-1, self.patterns.shape[1]))
-        used = torch.softmax(grouped @ self.patterns.T, dim=2).mean(0)
+        group = min(self.config.group, self.width)
+        grouped = (2 * flat / TEMPERATURE).unflatten(1, (-1, group))
+        patterns = signs(torch.arange(1 << group, device=flat.device), group).to(flat.dtype)
+        used = torch.softmax(grouped @ patterns.T, dim=2).mean(0)
         # Of codes that nobody uses at all the probability is 0, whose logarithm would have no gradient.
         return each + self.config.diversity * (used * used.clamp(min=torch.finfo(used.dtype).tiny).log()).sum()
 

@@ -17,6 +17,9 @@ from omma.parts.pixels import denormalize, normalize
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.tokenizers.networks import Network
 
+NO_CODE = -1
+"""Where a picture has fewer codes than others."""
+
 
 class ImageTokenizer(Part, nn.Module):
     """An image tokenizer.
@@ -24,10 +27,13 @@ class ImageTokenizer(Part, nn.Module):
     Attributes:
         vocabulary: how many codes there are; 0 for one whose vectors are continuous.
         normalization: of the pixels that it reads.
+        varies: whether pictures have different numbers of codes. Then T is the most, and behind a picture's last code stands
+            `NO_CODE`.
     """
 
     vocabulary: int
     normalization: Normalization
+    varies: bool = False
 
     class Config(PartConfig):
         pass

@@ -63,9 +63,11 @@ class Diffuser(ImageTokenizer):
             latents = None if self.latents is None else self.latents.spelled_out()
             return {**self.to_dict(), "latents": latents, "weights": None}
 
-    def __init__(self, config: Config, *, width: int, load_weights: bool) -> None:
+    def __init__(self, config: Config, *, width: int | None, load_weights: bool) -> None:
+        """Args:
+        width: of what tells the network; as the network wants it, if absent.
+        """
         super().__init__(config)
-        self.width = width
         self.latents = None if config.latents is None else config.latents.build(load_weights=load_weights)
         if self.latents is not None and not isinstance(self.latents, KlAutoencoder):
             raise BadInput(
@@ -75,8 +77,8 @@ class Diffuser(ImageTokenizer):
                 remedy="use one, or leave it out for pixels",
             )
         self.network: Any = _diffusers().UNet2DConditionModel(**config.network)
-        wanted = self.network.config.cross_attention_dim
-        if wanted != width:
+        self.width = wanted = self.network.config.cross_attention_dim
+        if width is not None and wanted != width:
             raise BadInput(
                 "image tokenizer.network.cross_attention_dim",
                 expected=f"the width of what tells it what to paint, {width}",
@@ -103,8 +105,12 @@ class Diffuser(ImageTokenizer):
         parameters = sum(parameter.numel() for parameter in self.network.parameters())
         return f"vectors of {self.width} numbers, and a network of {parameters:,} parameters that takes noise off {what}"
 
+    def told(self, read: Tensor) -> Tensor:
+        """What tells the network, [N, T, D], of what `read` gives or a painter drew."""
+        return read
+
     def nothing_told(self, vectors_NTD: Tensor) -> Tensor:
-        """What stands for those vectors where the network is told nothing, [N, T, D]."""
+        """What the network is told where it is told nothing, in place of those vectors, [N, T, D]."""
         return torch.zeros_like(vectors_NTD)
 
     def schedule(self) -> Any:
@@ -180,11 +186,12 @@ class Diffuser(ImageTokenizer):
         shape = (self.network.config.in_channels, height // factor, width // factor)
         noise = [torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds]
         now = torch.stack(noise).to(device, dtype) * schedule.init_noise_sigma
-        vectors = read.to(dtype)
+        vectors = self.told(read).to(dtype)
+        nothing = self.nothing_told(vectors) if config.guidance > 1 else vectors
         for step in schedule.timesteps:
             told = self.denoise(now, step.expand(len(now)).to(device), vectors)
             if config.guidance > 1:
-                without = self.denoise(now, step.expand(len(now)).to(device), self.nothing_told(vectors))
+                without = self.denoise(now, step.expand(len(now)).to(device), nothing)
                 told = without + config.guidance * (told - without)
             now = schedule.step(told, step, now).prev_sample
         if self.latents is not None:
