@@ -23,8 +23,10 @@ from omma.parts.attention import AttentionPlan
 from omma.parts.base import validated
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.painters.queries import QueryPainter
+from omma.parts.painters.raster_to_end import RasterToEnd
+from omma.parts.tokenizers.base import NO_CODE
 from omma.recipe import ModelRecipe
-from toy_drawing import CANVAS, EMBEDDINGS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
+from toy_drawing import CANVAS, DYNAMIC, EMBEDDINGS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
 from toy_training import MODEL, samples, toy_model, toy_recipe
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
@@ -63,10 +65,10 @@ def test_queries_see_those_before_them_as_in_training() -> None:
     torch.testing.assert_close(painter.vectors(hidden[:, len(said) :]), drawn, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["next-scale", "raster"])
+@pytest.mark.parametrize("way", ["next-scale", "raster", "raster-to-end"])
 @torch.no_grad()
 def test_cached_as_uncached(way: str) -> None:
-    """The codes that are drawn step by step are those that one pass over everything would draw."""
+    """The codes that are drawn step by step are those that one pass over everything would draw, up to the end if there is one."""
     model = drawing_model(way)
     vlm, painter = model.vlm, model.painter
     assert vlm is not None and painter is not None
@@ -74,14 +76,21 @@ def test_cached_as_uncached(way: str) -> None:
     codes = codes_of(model, PROMPTS[1:2], [7], sampling)
     ids = torch.from_numpy(model.renderer().render_canvas((*PROMPTS[1], Turn(Role.ASSISTANT, ())), painter.slots).input_ids)
     said, embed = ids[: -painter.slots], vlm.get_input_embeddings()
-    lesson = painter.lesson(codes, embed(torch.tensor([vlm.config.image_token_id])), Dice([0]))
+    count = int((codes != NO_CODE).sum())
+    assert 3 < count < 14 or way != "raster-to-end"
+    read = torch.nn.functional.pad(codes, (0, painter.codes - codes.shape[1]), value=NO_CODE)
+    lesson = painter.lesson(read, embed(torch.tensor([vlm.config.image_token_id])), Dice([0]))
     blocks = torch.cat([torch.arange(len(said)), len(said) + painter.blocks()])[None]
     plan = AttentionPlan(torch.zeros_like(blocks), blocks)
     embedded = torch.cat([embed(said)[None], lesson.slots], dim=1)
     hidden = vlm.get_decoder()(inputs_embeds=embedded, attention_mask=plan.dense()).last_hidden_state[:, len(said) :]
     logits, dice = painter.head.predict(hidden), Dice([7])
+    if isinstance(painter, RasterToEnd):
+        logits[:, :3, painter.end] = -torch.inf
     again = [dice.choose(sampling.filtered(logits[:, painter.blocks() == block])) for block in painter.blocks().unique()]
-    assert torch.equal(torch.cat(again, dim=1), codes)
+    drawn = torch.cat(again, dim=1)
+    assert torch.equal(drawn[:, :count], codes[:, :count])
+    assert not isinstance(painter, RasterToEnd) or drawn[0, count] == painter.end
 
 
 @pytest.mark.parametrize("way", WAYS | EMBEDDINGS)
@@ -214,6 +223,18 @@ def test_generate_writes_no_pictures_unless_asked() -> None:
         (
             {"image_tokenizer": {"type": "kl-autoencoder", "network": NETWORK}, "painter": WAYS["raster"]["painter"]},
             r"model\.image_tokenizer: expected one with codes, for the painter raster, found kl-autoencoder, without codes",
+        ),
+        (
+            {"image_tokenizer": DYNAMIC, "painter": WAYS["raster"]["painter"]},
+            r"expected one with codes, for the painter raster, found dynamic, with 16 codes, not as many for every picture; use quant",
+        ),
+        (
+            {"image_tokenizer": ONE_BOOK, "painter": WAYS["raster-to-end"]["painter"]},
+            r"expected one with as many codes as a picture needs, for the painter raster-to-end, found quantized-autoencoder, with 16 codes",
+        ),
+        (
+            {"image_tokenizer": DYNAMIC, "painter": EMBEDDINGS["dream-queries"]["painter"]},
+            r"expected one with a diffusion network, for the painter dream-queries, found dynamic, with 16 codes",
         ),
         (
             {"image_tokenizer": ONE_BOOK, "painter": EMBEDDINGS["regression"]["painter"]},

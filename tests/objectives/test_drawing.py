@@ -66,8 +66,11 @@ def test_the_loss_written_out(way: str) -> None:
     assert model.tokenizer is not None
     assert model.tokenizer.decode(ids).rstrip() == f"USER: {sample.turns[0].text} ASSISTANT:"
     view = np.array(sample.images[0].load().resize((16, 16), 3))
+    views = torch.from_numpy(batch["canvas_views"])
     with torch.no_grad():
-        codes = tokenizer.codes(normalize(torch.from_numpy(batch["canvas_views"]), *tokenizer.normalization))
+        codes = painter.target(tokenizer, views, None)
+        read = tokenizer.codes(normalize(views, *tokenizer.normalization))
+    assert torch.equal(codes[:, : read.shape[1]].where(read >= 0, -1), read)
     assert np.abs(batch["canvas_views"][0].astype(int) - view).mean() < 3
     embed = vlm.get_input_embeddings()
     announced = torch.tensor([vlm.config.image_token_id])

@@ -7,6 +7,7 @@ from omma.objectives import classification as classification
 from omma.objectives import contrastive as contrastive
 from omma.objectives import diffusion as diffusion
 from omma.objectives import drawing as drawing
+from omma.objectives import dynamic_tokens as dynamic_tokens
 from omma.objectives import itc_itm_itg as itc_itm_itg
 from omma.objectives import joint as joint
 from omma.objectives import language_modeling as language_modeling

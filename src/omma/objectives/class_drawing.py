@@ -97,7 +97,7 @@ class ClassDrawing(Objective):
         trunk: Any = model.language_model
         painter, tokenizer = model.painter, model.image_tokenizer
         assert painter is not None and tokenizer is not None
-        codes = tokenizer.read(batch["views"])
+        codes = painter.target(tokenizer, batch["views"])
         start = trunk.embed_tokens(batch["class"])
         lesson = painter.lesson(codes, start, Dice(batch["seed"].tolist()))
         blocks = painter.blocks().to(codes.device).expand(len(codes), -1)

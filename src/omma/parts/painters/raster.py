@@ -10,6 +10,7 @@ Shapes: as in `omma.parts.painters.base`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,12 @@ from omma.parts.quantizers.base import Quantizer
 
 @PAINTERS.register("raster")
 class Raster(CodePainter):
+    """Attributes:
+    ends: how many codes there are beside the image tokenizer's: one that ends a picture, or none.
+    """
+
+    ends: ClassVar[int] = 0
+
     class Config(CodePainter.Config):
         head: part_field(CODE_HEADS) = LinearHead.Config()  # type: ignore[valid-type]
         places: bool = True
@@ -29,10 +36,10 @@ class Raster(CodePainter):
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
         super().__init__(config, quantizer=quantizer)
-        self.codes = self.slots = length
+        self.codes = self.slots = length + self.ends
         self.width = width
-        self.head: CodeHead = config.head.build(vocabulary=quantizer.vocabulary, width=width, embeds=True)
-        self.places = nn.Parameter(torch.empty(length, width)) if config.places else None
+        self.head: CodeHead = config.head.build(vocabulary=quantizer.vocabulary + self.ends, width=width, embeds=True)
+        self.places = nn.Parameter(torch.empty(self.slots, width)) if config.places else None
         self.init_weights()
 
     def init_weights(self) -> None:

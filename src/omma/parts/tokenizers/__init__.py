@@ -4,6 +4,7 @@ from omma.parts.tokenizers import autoencoder as autoencoder
 from omma.parts.tokenizers import causal as causal
 from omma.parts.tokenizers import convolutional as convolutional
 from omma.parts.tokenizers import diffusion as diffusion
+from omma.parts.tokenizers import dynamic as dynamic
 from omma.parts.tokenizers import kl as kl
 from omma.parts.tokenizers import text_diffusion as text_diffusion
 from omma.parts.tokenizers import vq_kd as vq_kd

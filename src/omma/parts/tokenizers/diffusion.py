@@ -24,8 +24,9 @@ from omma.parts.tokenizers.base import IMAGE_TOKENIZERS
 from omma.parts.tokenizers.diffuser import Diffuser
 
 
-@IMAGE_TOKENIZERS.register("diffusion")
-class DiffusionTokenizer(Diffuser):
+class FeatureDiffuser(Diffuser):
+    """A diffuser whose pictures are told by what is made of an encoder's features. The encoder stays as it is."""
+
     class Config(Diffuser.Config):
         encoder: part_field(ENCODERS)  # type: ignore[valid-type]
         """Whose features tell a picture; one that knows no CLS, or leaves it out."""
@@ -35,16 +36,14 @@ class DiffusionTokenizer(Diffuser):
         def spelled_out(self) -> dict[str, Any]:
             return {**super().spelled_out(), "encoder": self.encoder.spelled_out()}
 
-    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
-        encoder: Encoder = config.encoder.build(load_weights=load_weights)
+    def __init__(self, config: Config, *, encoder: Encoder, width: int | None, load_weights: bool) -> None:
         if encoder.branches > 1:
             raise BadInput(
                 "image tokenizer.encoder", expected="a single encoder", found=config.encoder.type, remedy="choose one of them"
             )
-        super().__init__(config, width=encoder.width, load_weights=load_weights)
+        super().__init__(config, width=width, load_weights=load_weights)
         self.encoder = encoder
         self.normalization = encoder.normalizations[0]
-        self.load_own(load_weights=load_weights)
 
     def grid(self, size: Size) -> Grid:
         rows, columns = self.encoder.grid(size)
@@ -59,12 +58,27 @@ class DiffusionTokenizer(Diffuser):
         return rows // side, columns // side
 
     @torch.no_grad()
+    def features(self, pixels_NCHW: Tensor) -> Tensor:
+        """Vectors [N, T, C] of normalised pixels."""
+        height, width = pixels_NCHW.shape[2:]
+        grid = self.encoder.grid((width, height))
+        self.grid((width, height))
+        whole = self.encoder(pixels_NCHW).transpose(1, 2).unflatten(2, grid)
+        return F.avg_pool2d(whole, self.config.pool).flatten(2).transpose(1, 2)
+
+
+@IMAGE_TOKENIZERS.register("diffusion")
+class DiffusionTokenizer(FeatureDiffuser):
+    class Config(FeatureDiffuser.Config):
+        pass
+
+    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
+        encoder: Encoder = config.encoder.build(load_weights=load_weights)
+        super().__init__(config, encoder=encoder, width=encoder.width, load_weights=load_weights)
+        self.load_own(load_weights=load_weights)
+
+    @torch.no_grad()
     def read(self, views_NHW3: Tensor) -> Tensor:
         """Vectors [N, T, D]."""
-        height, width = views_NHW3.shape[1:3]
-        grid, side = self.encoder.grid((width, height)), self.config.pool
-        self.grid((width, height))
         pixels = normalize(views_NHW3, *self.normalization)
-        features = self.encoder(pixels.to(next(self.parameters()).dtype))
-        whole = features.transpose(1, 2).unflatten(2, grid)
-        return F.avg_pool2d(whole, side).flatten(2).transpose(1, 2)
+        return self.features(pixels.to(next(self.parameters()).dtype))

@@ -83,10 +83,13 @@ class Attention(nn.Module):
             layer(of).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer, of in ((self.query, queries_NMC), (self.key, keys_NTC), (self.value, keys_NTC))
         )
-        logits = (query @ key.transpose(2, 3)).float() * query.shape[-1] ** -0.5
-        weights = (logits - logits.detach().amax(3, keepdim=True)).exp() * there[:, None]
+        logits, there = (query @ key.transpose(2, 3)).float() * query.shape[-1] ** -0.5, there[:, None]
+        with torch.no_grad():
+            largest = logits.masked_fill(there == 0, -torch.inf).amax(3, keepdim=True)
+        # Of a key that is not there only the gradient of its being there depends on its logit: bounded, it cannot overflow.
+        weights = (logits - largest.clamp(min=torch.finfo(logits.dtype).min)).clamp(max=0).exp() * there
         total = weights.sum(3, keepdim=True)
-        weights = weights / total.clamp(min=torch.finfo(total.dtype).tiny)
+        weights = weights / total.where(total > 0, 1)
         return self.out((weights.to(value.dtype) @ value).transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
