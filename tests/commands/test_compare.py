@@ -200,3 +200,35 @@ def test_a_recipe_without_questions_is_refused(command, study: Path, tmp_path: P
     study.write_text(STUDY.replace("[{world: shapes, pictures: 3, splits: [fresh]}]", "[]"))
     said = one_sentence(command("compare", study, "--out", tmp_path / "out"))
     assert "study toy, linear: expected a model that answers about pictures" in said
+
+
+def test_what_is_drawn_is_compared(command, study: Path, tmp_path: Path, monkeypatch) -> None:
+    """Each choice begins with a recipe that draws in another way; a run is done when its drawings are judged."""
+    pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
+    study.write_text(
+        "name: toy\nquestion: Which way to draw?\nbase: var\nsize: debug\nseeds: [0]\n"
+        "common:\n  workers: 0\n  evaluation.conditions: [sighted]\n"
+        "  evaluation.benchmarks: [{world: shapes, pictures: 2, splits: [fresh]}]\n  evaluation.drawing: {prompts: 2, edits: 0}\n"
+        "budget: {tokenize: {steps: 1}, draw: {steps: 1}}\ngroups: {drawn: [drawing], seen: [shapes]}\nranked_by: drawn\n"
+        "choices: {scales: {}, raster: {base: llamagen}}\n"
+    )
+    called: list[str] = []
+
+    def here(arguments, log, device, *, alone) -> None:
+        called.append(arguments[0])
+        result = command(*arguments)
+        assert result.exit_code == 0, result.output
+
+    monkeypatch.setattr(compare_command, "_call", here)
+    out = tmp_path / "out"
+    result = command("compare", study, "--out", out)
+    assert result.exit_code == 0, result.output
+    found = json.loads((out / "comparison.json").read_text())
+    assert [choice["picture_steps"] for choice in found["choices"]] == [4, 64]
+    assert set(found["choices"][0]["cells"]) == {"shapes, fresh", "drawing, fresh", "drawing new pairs, compositional"}
+    page = (out / "comparison.html").read_text()
+    assert page.count("As asked for") + page.count("Not as asked for") == 2 * 6 * 2 and "drawn %" in result.stdout
+    (out / "raster" / "seed-0" / "drawing.json").unlink()
+    again = command("compare", study, "--out", out)
+    assert again.exit_code == 0, again.output
+    assert "1 of 2 runs to do" in again.stdout and called == ["train", "evaluate"] * 3

@@ -27,11 +27,13 @@ from omma.commands.progress import Clock
 from omma.commands.show import arranger_of, skeleton
 from omma.errors import BadInput, OmmaError
 from omma.evaluation import Item, Results, read_results
+from omma.evaluation.drawing.results import read_drawing_results
 from omma.evaluation.report.numbers import p_value, percent, points, points_span, seconds, span
 from omma.recipe import Recipe
 from omma.storage import held, write_atomically
 from omma.study import Comparison, Outcome, Study, StudyRun, compare, load_study
 from omma.study.comparison import check_groups
+from omma.study.drawn import drawn_kinds, gallery
 from omma.study.pace import Paces, paces_of, read_paces, write_paces
 from omma.study.page import comparison_page, verdict, write_comparison
 from omma.training.run import read_record
@@ -63,10 +65,11 @@ def run(name: str, out: Path | None) -> None:
                 remedy="name another base recipe",
             )
     items = evaluation_items(study.recipe(study.runs()[0]).evaluation)
-    check_groups(study, {(item.world, item.kind) for item in items})
+    drawing = study.recipe(study.runs()[0]).evaluation.drawing
+    check_groups(study, {(item.world, item.kind) for item in items} | (drawn_kinds(drawing) if drawing is not None else set()))
     paces = _measured(study, out, console)
     recipes = {one: study.recipe(one, paces.get(one.choice, {})) for one in study.runs()}
-    waiting = [one for one in recipes if not (one.directory(out) / "results.json").is_file()]
+    waiting = [one for one, recipe in recipes.items() if not _finished(one.directory(out), recipe)]
     console.print(
         f"Study {study.name}: {len(study.choices)} choices with {len(study.seeds)} seeds, {len(waiting)} of "
         f"{len(recipes)} runs to do. Everything goes to {out}.",
@@ -80,7 +83,12 @@ def run(name: str, out: Path | None) -> None:
     peers = {name: _asked(name, study, out) for name in study.peers}
     tokens = {choice: _tokens(recipes[StudyRun(choice, study.seeds[0])], items) for choice in study.choices}
     outcomes = {
-        one: Outcome(read_results(one.directory(out) / "results.json"), tokens[one.choice], _steps(one.directory(out)))
+        one: Outcome(
+            read_results(one.directory(out) / "results.json"),
+            tokens[one.choice],
+            _steps(one.directory(out)),
+            read_drawing_results(one.directory(out) / "drawing.json") if drawing is not None else None,
+        )
         for one in study.runs()
     }
     comparison = compare(study, outcomes, peers)
@@ -89,9 +97,21 @@ def run(name: str, out: Path | None) -> None:
     def load(item: str) -> Sequence[Image.Image]:
         return [image.load().convert("RGB") for image in pictures[item]]
 
-    page = comparison_page(study, comparison, outcomes, load, shlex.join(["omma", *sys.argv[1:]]))
+    def load_drawn(one: StudyRun, file: str) -> Image.Image:
+        with Image.open(one.directory(out) / "drawn" / file) as picture:
+            return picture.convert("RGB")
+
+    drawn = {one: outcome.drawing for one, outcome in outcomes.items() if outcome.drawing is not None}
+    rows = gallery(study, drawn, drawing, load_drawn) if drawing is not None else []
+    page = comparison_page(study, comparison, outcomes, load, shlex.join(["omma", *sys.argv[1:]]), rows)
     write_comparison(comparison, page, out)
     _show(study, comparison, out, console)
+
+
+def _finished(directory: Path, recipe: Recipe) -> bool:
+    """Whether a run is trained and measured."""
+    files = ("results.json", "drawing.json") if recipe.evaluation.drawing is not None else ("results.json",)
+    return all((directory / file).is_file() for file in files)
 
 
 def _measured(study: Study, out: Path, console: Console) -> Paces:
@@ -188,7 +208,7 @@ def _run_all(recipes: Mapping[StudyRun, Recipe], out: Path, console: Console) ->
                 # The terminal has told the trainings, too: leaving the pool waits for their checkpoints.
                 raise KeyboardInterrupt(STOPPED) from None
             raise
-    return [one for one in elsewhere if not (one.directory(out) / "results.json").is_file()]
+    return [one for one in elsewhere if not _finished(one.directory(out), recipes[one])]
 
 
 def _run(one: StudyRun, recipe: Recipe, out: Path, devices: Queue[int | None], *, alone: bool) -> float | None:
@@ -198,7 +218,7 @@ def _run(one: StudyRun, recipe: Recipe, out: Path, devices: Queue[int | None], *
     device = devices.get()
     try:
         with held(directory.with_suffix(".lock")) as mine:
-            if not mine or (directory / "results.json").is_file():
+            if not mine or _finished(directory, recipe):
                 return None
             # The whole recipe, spelled out: whoever wants this run alone can have it.
             written = directory.with_suffix(".yaml")

@@ -18,11 +18,13 @@ import numpy as np
 from pydantic import Field
 
 from omma.errors import BadInput
+from omma.evaluation.drawing.results import DrawingResults
 from omma.evaluation.intervals import Estimate, Scored, estimate_of, joint_floor
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.records import Record
 from omma.evaluation.results import Results
 from omma.evaluation.trust.pairs import ALPHA, holm
+from omma.study.drawn import drawn_items
 from omma.study.figures import SeedsFigure, figures_of_seeds
 from omma.study.study import Group, Study, StudyRun
 
@@ -40,11 +42,18 @@ class Outcome:
     Attributes:
         tokens: image tokens per picture asked about, on average.
         steps: of every stage.
+        drawing: what it drew, where it was asked to.
     """
 
     results: Results
     tokens: float
     steps: Mapping[str, int] = field(default_factory=dict)
+    drawing: DrawingResults | None = None
+
+    @property
+    def items(self) -> tuple[ItemResult, ...]:
+        """All that it was asked, and asked to draw."""
+        return self.results.items + (drawn_items(self.drawing) if self.drawing is not None else ())
 
     @property
     def training_seconds(self) -> float:
@@ -82,6 +91,10 @@ class ChoiceScores(Record):
     training_seconds: float | None = Field(description="Wall-clock time of training, mean over seeds; null for a peer.")
     stages: dict[str, StageCost] = Field(default_factory=dict, description="By stage: what it took; empty for a peer.")
     parameters: dict[str, int] = Field(description="By part: how many parameters it has.")
+    picture_seconds: float | None = Field(
+        default=None, description="Wall-clock time of drawing a picture, painting included, mean over seeds; null if not known."
+    )
+    picture_steps: float | None = Field(default=None, description="Steps of a picture that is drawn; null likewise.")
 
     def mean(self, name: str) -> Estimate:
         """Of a group, or "all"."""
@@ -125,8 +138,8 @@ def compare(
     """
     # By name, the answers of every seed; a peer's are the same whatever the seed.
     replied = {
-        choice: [_in_order(outcomes[StudyRun(choice, seed)].results) for seed in study.seeds] for choice in study.choices
-    } | {name: [_in_order(peers[name])] * len(study.seeds) for name in study.peers}
+        choice: [_in_order(outcomes[StudyRun(choice, seed)].items) for seed in study.seeds] for choice in study.choices
+    } | {name: [_in_order(peers[name].items)] * len(study.seeds) for name in study.peers}
     items = next(iter(replied.values()))[0]
     for name, of_seeds in replied.items():
         if any([(i.id, i.question) for i in others] != [(i.id, i.question) for i in items] for others in of_seeds):
@@ -183,8 +196,8 @@ def check_groups(study: Study, asked: Collection[tuple[str, str]]) -> None:
         )
 
 
-def _in_order(results: Results) -> list[ItemResult]:
-    return sorted(results.items, key=lambda item: item.id)
+def _in_order(items: Sequence[ItemResult]) -> list[ItemResult]:
+    return sorted(items, key=lambda item: item.id)
 
 
 def _scores(
@@ -235,7 +248,14 @@ def _costs(
         "tokens": float(np.mean([run.tokens for run in runs])),
         "training_seconds": float(np.mean([run.training_seconds for run in runs])),
         "parameters": runs[0].results.run.parameters,
+        # One that was interrupted while it drew does not know how fast it is.
+        "picture_seconds": _mean([1 / speed for run in runs if run.drawing and (speed := run.drawing.pictures_per_second)]),
+        "picture_steps": _mean([run.drawing.steps for run in runs if run.drawing and run.drawing.steps is not None]),
     }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
 @dataclass(frozen=True, slots=True)

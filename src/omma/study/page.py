@@ -15,11 +15,12 @@ from omma import __version__
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.report.numbers import big, seconds
 from omma.evaluation.report.rendering import page_templates
-from omma.evaluation.report.scatter import scatter
+from omma.evaluation.report.scatter import Scatter, scatter
 from omma.evaluation.trust.pairs import ALPHA
 from omma.show.drawing import data_uri
 from omma.storage import write_atomically
-from omma.study.comparison import Comparison, Outcome, Pair
+from omma.study.comparison import ChoiceScores, Comparison, Outcome, Pair
+from omma.study.drawn import Row
 from omma.study.study import Budget, Study, StudyRun
 
 EXAMPLES = 18
@@ -53,12 +54,14 @@ def comparison_page(
     outcomes: Mapping[StudyRun, Outcome],
     load: Callable[[str], Sequence[Image.Image]],
     command: str,
+    rows: Sequence[Row] = (),
 ) -> str:
     """The page as text.
 
     Args:
         load: from an item's id to its pictures.
         command: what the user typed.
+        rows: what was drawn, if anything.
     """
     # Peers stand below all that were trained, so that numbers in the plots are those of the table.
     ranked = sorted(comparison.choices, key=lambda choice: (choice.tokens is None, -choice.accuracy.value))
@@ -75,10 +78,9 @@ def comparison_page(
         kinds=list(ranked[0].kinds),
         figures=list(ranked[0].figures),
         verdict=verdict(study, comparison),
-        scatters=[
-            scatter("Accuracy against image tokens per picture", trained, [choice.tokens or 0 for choice in trained], big),
-            scatter("Accuracy against training time", trained, [choice.training_seconds or 0 for choice in trained], seconds),
-        ],
+        scatters=_scatters(trained),
+        rows=rows,
+        drawn=[choice.name for choice in trained],
         examples=examples(study, outcomes, load),
         alpha=ALPHA,
         changes={
@@ -90,6 +92,20 @@ def comparison_page(
         command=command,
         version=__version__,
     )
+
+
+def _scatters(trained: Sequence[ChoiceScores]) -> list[Scatter]:
+    """Accuracy against costs that are known of all."""
+    costs: list[tuple[str, list[float | None], Callable[[float], str]]] = [
+        ("Accuracy against image tokens per picture", [choice.tokens for choice in trained], big),
+        ("Accuracy against the time of drawing a picture", [choice.picture_seconds for choice in trained], seconds),
+        ("Accuracy against training time", [choice.training_seconds for choice in trained], seconds),
+    ]
+    return [
+        scatter(title, trained, [value for value in values if value is not None], label)
+        for title, values, label in costs
+        if None not in values
+    ]
 
 
 def verdict(study: Study, comparison: Comparison) -> str:

@@ -67,6 +67,8 @@ class Choice(Settings):
 
     about: str = ""
     """One line beside its name."""
+    base: str | None = None
+    """Another recipe to begin with, where ways differ in more than can be spelled out; the study's, if absent."""
     changes: dict[str, Any] = {}
     budget: dict[str, Budget] = {}
     """By stage, where it is not the study's: of several encoders that share the time, say."""
@@ -190,14 +192,17 @@ class Study(Settings):
         """
         choice = self.choices[run.choice]
         overrides = _overrides(self.common)
+        # A recipe of the choice's own need not have all the stages that others have.
+        own = None if choice.base is None else load_recipe(choice.base, self.size).stages
         # Before the choice's changes: a stage that it leaves out has no budget.
         for stage, budget in self.budget.items():
-            overrides += budget.overrides(stage, paces.get(stage))
+            if own is None or stage in own:
+                overrides += budget.overrides(stage, paces.get(stage))
         overrides += _overrides(choice.changes)
         for stage, budget in choice.budget.items():
             overrides += budget.overrides(stage, paces.get(stage))
         overrides += [f"seed={run.seed}", f"name={self.name}-{run.choice}"]
-        return load_recipe(self.base, self.size, overrides)
+        return load_recipe(choice.base or self.base, self.size, overrides)
 
     def trial(self, choice: str) -> Recipe | None:
         """A short training of the stages of a choice whose budget is in seconds; None if there is none."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from omma.errors import BadInput
 from omma.evaluation.environment import Environment
 from omma.evaluation.intervals import Estimate
 from omma.evaluation.records import Record
@@ -54,6 +55,24 @@ class DrawingResults(Record):
     steps: float | None = Field(description="Steps of a picture; null if none was drawn now.")
     pictures_per_second: float | None = Field(description="Drawn now, painting included; null if none was.")
     prompts: tuple[DrawnPrompt, ...] = Field(description="Every picture.")
+
+
+def read_drawing_results(path: Path) -> DrawingResults:
+    """A drawing.json, checked.
+
+    Raises:
+        BadInput: if the file cannot be read, or is none.
+    """
+    remedy = "repeat the evaluation"
+    try:
+        return DrawingResults.model_validate_json(path.read_bytes())
+    except OSError as error:
+        found = (error.strerror or str(error)).lower()
+        raise BadInput(str(path), expected="a drawing.json that can be read", found=found, remedy=remedy) from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        found = ".".join(map(str, first["loc"])) or "no JSON"
+        raise BadInput(str(path), expected="a drawing.json", found=f"{found}: {first['msg']}", remedy=remedy) from None
 
 
 def write_drawing_results(results: DrawingResults, path: Path) -> None:
