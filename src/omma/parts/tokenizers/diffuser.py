@@ -129,7 +129,8 @@ class Diffuser(ImageTokenizer):
 
     def whole(self, views_NHW3: Tensor) -> Tensor:
         """What diffuses, of pictures without noise."""
-        pixels = normalize(views_NHW3, *HALF)
+        # Channel by channel: with channels last, group norms take nine times as long.
+        pixels = normalize(views_NHW3, *HALF).contiguous()
         side = self.config.side
         if side is not None and pixels.shape[2:] != (side, side):
             pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
