@@ -133,5 +133,5 @@ def test_resumed_is_uninterrupted_and_the_encoder_stays(tmp_path: Path) -> None:
 def test_other_tokenizers_are_refused() -> None:
     from toy_drawing import drawing_model
 
-    with pytest.raises(BadInput, match=r"expected one of type diffusion or text-diffusion, for the objective diffusion, found quantized-autoencoder"):
+    with pytest.raises(BadInput, match=r"expected one of type diffusion, text-diffusion or dynamic, for the objective diffusion, found quantized-autoencoder"):
         objective_of(drawing_model("raster"))

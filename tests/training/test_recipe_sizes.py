@@ -56,6 +56,12 @@ PUBLISHED = {
     "llamagen": 110_888_448 + 71_883_403,
     # Published as 227M, with a tokenizer of 54M whose network is not this one: BERT's 24 layers, norm, table and places, and the head.
     "maskgit": 24 * 7_087_872 + (1001 + 257 + 1 + 2) * 768 + 768 * 1024 + 1024 + 768 * 768 + 3 * 768 + 768 + 72_141_699,
+    # LLaMA-7B with LaVIT's vocabulary and its projector; EVA-CLIP-G, which reads and tokenizes; selector, merger, both ways between
+    # features and codes; Stable Diffusion 1.5 with its autoencoder, and the layer in front of it.
+    "lavit": 6_872_649_728 + 5_771_264
+    + 2 * 1_011_202_432
+    + 3_227_490 + 398_267_392 + 2_028_960 + 402_999_680
+    + 859_520_964 + 83_653_863 + (1408 + 1) * 768,
     # Not published: DINOv2-L with four registers, SigLIP-SO400M without its head, three layers, Vicuna-7B.
     "prismatic-dual": 304_368_640 + 4 * 1024
     + 412_987_248

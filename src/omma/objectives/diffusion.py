@@ -74,7 +74,7 @@ class Diffusion(Objective):
         if not isinstance(tokenizer, Diffuser):
             raise BadInput(
                 "model.image_tokenizer",
-                expected="one of type diffusion or text-diffusion, for the objective diffusion",
+                expected="one of type diffusion, text-diffusion or dynamic, for the objective diffusion",
                 found="none" if tokenizer is None else tokenizer.config.type,
                 remedy="choose it, or the objective reconstruction",
             )

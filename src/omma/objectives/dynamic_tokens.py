@@ -1,8 +1,8 @@
-"""Dynamic tokens: an image tokenizer learns which features of a picture to keep, and codes from which all of them can be told again
-(LaVIT, arXiv 2309.04669, section 3.1).
+"""Dynamic tokens: an image tokenizer learns which features of a picture to keep, and codes that tell all of them again (LaVIT,
+arXiv 2309.04669, section 3.1).
 
-Each feature is kept as often as is likely. What is lost in the codes makes the selector keep what matters, and that not all of it is
-kept is a term of its own. Terms are means over pictures; `kept` is none, but says how many codes a picture has.
+Each feature is kept as often as is likely. What codes cannot tell again makes the selector keep what matters; a term of its own
+makes it drop the rest. Terms are means over pictures; `kept` is not learned from, it says how many codes a picture has.
 
 Shapes: N pictures, T features, C channels, D numbers of a code.
 """
@@ -42,8 +42,8 @@ class DynamicTokensCollator(OneViewCollator):
 
 @OBJECTIVES.register("dynamic-tokens")
 class DynamicTokens(Objective):
-    """One minus the cosine between features and what codes tell of them, the squared distance of the share of features that are kept
-    from what it should be, and the quantizer's terms."""
+    """One minus the cosine between features and what codes tell of them, the squared distance of the share that is kept from what
+    it should be, and the quantizer's terms."""
 
     class Config(PartConfig):
         keep: float = Field(default=1 / 3, gt=0, le=1)

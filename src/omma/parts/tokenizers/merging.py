@@ -36,7 +36,7 @@ class Selector(nn.Module):
     def forward(self, features_NTC: Tensor) -> Tensor:
         """Logarithms of the probabilities to be kept and to be dropped, [N, T, 2].
 
-        The mean is the mask-weighted one of pruning step by step, of which this is the first and only step: all features are there.
+        The mean is the mask-weighted one of pruning in several steps, of which this is the only one: all features are there.
         """
         own, shared = self.read(features_NTC).chunk(2, dim=2)
         return self.judge(torch.cat([own, shared.mean(1, keepdim=True).expand_as(own)], dim=2))  # type: ignore[no-any-return]
@@ -49,7 +49,7 @@ def kept(chances_NT2: Tensor, noise_NT2: Tensor | None = None) -> Tensor:
 
     Args:
         chances_NT2: logarithms of the probabilities to be kept and to be dropped.
-        noise_NT2: of the standard Gumbel distribution, to keep each feature as often as is likely; without, what is likelier is done.
+        noise_NT2: of the standard Gumbel distribution, to keep each feature as often as is likely; without, the likelier is done.
     """
     drawn = chances_NT2.float() if noise_NT2 is None else chances_NT2.float() + noise_NT2
     share = drawn.softmax(dim=2)[..., 0]
@@ -149,7 +149,7 @@ class Merger(nn.Module):
 
 
 class Rebuilder(nn.Module):
-    """All features of a picture from the vectors of its codes: learned queries, one for each feature, look for what belongs to them.
+    """All features of a picture from the vectors of its codes: learned queries, one a feature, look for what belongs to it.
 
     A code knows which one it is of its picture, not where it comes from: whoever draws says codes alone.
     """
