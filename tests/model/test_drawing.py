@@ -225,6 +225,10 @@ def test_generate_writes_no_pictures_unless_asked() -> None:
             r"model\.image_tokenizer: expected one with codes, for the painter raster, found kl-autoencoder, without codes",
         ),
         (
+            {"image_tokenizer": {**ONE_BOOK, "type": "quantized-encoder"}, "painter": WAYS["raster"]["painter"]},
+            r"for the painter raster, found quantized-encoder, with 16 codes, which it cannot paint; use quantized-autoencoder",
+        ),
+        (
             {"image_tokenizer": DYNAMIC, "painter": WAYS["raster"]["painter"]},
             r"expected one with codes, for the painter raster, found dynamic, with 16 codes, not as many for every picture; use quant",
         ),

@@ -16,8 +16,13 @@ def import_(
         Path, typer.Argument(help="A checkpoint in the layout of transformers, or VAR's (docs/drawing.md).", metavar="DIR")
     ],
     out: Annotated[Path, typer.Argument(help="A new directory.", metavar="OUT")],
+    part: Annotated[
+        str | None, typer.Option("--part", help="Read this part alone; image_tokenizer is the only one.", show_default=False)
+    ] = None,
 ) -> None:
     """Read a checkpoint of transformers (LLaVA, LLaVA-NeXT, InternVL, DeepSeek-VL, Fuyu, BLIP-2) into a model of omma's.
+
+    Image tokenizers are read alone, or with --part out of a model: Janus', Chameleon's, Emu3's, and the VQModel of diffusers.
 
     [bold]Example[/bold]
 
@@ -25,7 +30,7 @@ def import_(
     """
     from omma.commands.interop import import_model
 
-    import_model(directory, out)
+    import_model(directory, out, part)
 
 
 @app.command()

@@ -19,6 +19,7 @@ from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
 from omma.parts.painters import Painter
 from omma.parts.tokenizers import Autoencoder
+from omma.parts.tokenizers.autoencoder import QuantizedEncoder
 from omma.parts.tokenizers.diffuser import Diffuser
 from omma.recipe import ModelRecipe, Recipe, StageRecipe, load_recipe
 
@@ -107,7 +108,7 @@ def _parts(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:
 
 def _what(config: Any, part: nn.Module) -> str:
     """A part in a few words: its architecture's size, or its settings."""
-    if isinstance(part, Autoencoder | Diffuser):
+    if isinstance(part, Autoencoder | QuantizedEncoder | Diffuser):
         return part.in_words()
     if isinstance(part, Painter):
         width, height = part.size

@@ -15,7 +15,7 @@ from omma.parts.tokenizers.diffusion import DiffusionTokenizer
 from omma.parts.tokenizers.text_diffusion import TextDiffusion
 
 FITS: dict[str, Callable[[ImageTokenizer], bool]] = {
-    "codes": lambda tokenizer: tokenizer.vocabulary > 0 and not tokenizer.varies,
+    "codes": lambda tokenizer: tokenizer.vocabulary > 0 and tokenizer.paints and not tokenizer.varies,
     "sequences": lambda tokenizer: tokenizer.varies,
     "features": lambda tokenizer: isinstance(tokenizer, DiffusionTokenizer),
     "conditions": lambda tokenizer: isinstance(tokenizer, Diffuser) and not tokenizer.vocabulary,
@@ -52,10 +52,12 @@ def drawing_parts(
     wants, is_fine = painter.part.draws, FITS[painter.part.draws]
     if not is_fine(tokenizer):
         codes = f"with {tokenizer.vocabulary:,}" if tokenizer.vocabulary else "without"
+        beside = ", not as many for every picture" if tokenizer.varies else ""
+        beside += "" if tokenizer.paints else ", which it cannot paint"
         raise BadInput(
             "model.image_tokenizer",
             expected=f"one {WITH[wants]}, for the painter {painter.type}",
-            found=f"{image_tokenizer.type}, {codes} codes" + (", not as many for every picture" if tokenizer.varies else ""),
+            found=f"{image_tokenizer.type}, {codes} codes{beside}",
             remedy=f"use {USUAL[wants]}",
         )
     size = painter.canvas.build().plan(1, 1).views[0].size

@@ -171,6 +171,18 @@ def test_weights_from_a_file(kind: str, tmp_path: Path) -> None:
         built(TOYS[kind] | {"weights": "./nowhere"})
 
 
+@pytest.mark.parametrize("network", [SMALL, {"type": "causal", "width": 4, "channels": 8, "multipliers": [1, 2], "blocks": 1, "groups": 4}])
+def test_an_encoder_alone_reads_what_the_whole_reads(network: dict[str, Any]) -> None:
+    bridge = None if network["type"] == "causal" else 1
+    settings = {"network": network, "quantizer": {"type": "vq", "codes": 16, "width": 4, "decay": None}, "bridge": bridge}
+    whole, half = (built({"type": kind} | settings).eval() for kind in ("quantized-autoencoder", "quantized-encoder"))
+    half.load_state_dict({name: whole.state_dict()[name] for name in half.state_dict()})
+    pixels = torch.rand(2, 3, 8, 8) * 2 - 1
+    assert torch.equal(half.codes(pixels), whole.codes(pixels))
+    assert count(half) + count(whole.widen) + sum(count(getattr(whole.network, name)) for name in whole.network.painting) == count(whole)
+    assert not isinstance(half, Autoencoder)
+
+
 def test_bad_sizes_and_widths_are_refused() -> None:
     tokenizer: QuantizedAutoencoder = built(TOYS["vq"])
     with pytest.raises(BadInput, match=r"pictures: expected sides that are multiples of 2 pixels, found 9 x 8"):

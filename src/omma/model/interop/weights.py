@@ -19,8 +19,8 @@ from torch import Tensor
 
 from omma.errors import BadInput
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
+STEM = "model"
+"""Of the names of files of weights."""
 DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 """What weights may be stored as, by safetensors' names."""
 
@@ -65,15 +65,18 @@ def read_json(path: Path) -> dict[str, Any]:
 class Weights:
     """All tensors of a directory, by name, from the headers of its safetensors files.
 
+    Args:
+        stem: of the names of its files.
+
     Raises:
         BadInput: for a missing, truncated or damaged file, pickled weights, or a dtype that is no plain float; the counters of
             batch norms may be whole numbers.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, stem: str = STEM) -> None:
         self.directory = directory
         self.tensors: dict[str, Stored] = {}
-        for shard in _shards(directory):
+        for shard in _shards(directory, f"{stem}.safetensors"):
             try:
                 with safe_open(shard, framework="pt") as file:
                     for name in file.keys():  # noqa: SIM118 - no mapping
@@ -113,12 +116,20 @@ class Weights:
         found = [stored.dtype for stored in self.tensors.values()]
         return DTYPES[max(DTYPES, key=found.count)]
 
+    def read(self, names: Mapping[str, str]) -> dict[str, Tensor]:
+        """The tensors in ``names`` (stored name to new), by their new names, all in memory."""
+        found: dict[str, Tensor] = {}
+        for shard in sorted({self.tensors[name].shard for name in names}):
+            with safe_open(shard, framework="pt") as file:
+                found |= {new: file.get_tensor(old) for old, new in names.items() if self.tensors[old].shard == shard}
+        return found
+
     def rewrite(
         self,
         target: Path,
         names: Mapping[str, str],
         *,
-        stem: Callable[[str], str] = lambda name: "model",
+        stem: Callable[[str], str] = lambda name: STEM,
         change: Callable[[str, Tensor], Tensor] = lambda name, tensor: tensor,
         more: Mapping[str, Tensor] | None = None,
     ) -> None:
@@ -147,17 +158,18 @@ class Weights:
             save_file(tensors, target / file_name, metadata={"format": "pt"})
             placed |= dict.fromkeys(tensors, file_name)
             total += sum(tensor.nbytes for tensor in tensors.values())
-        if set(placed.values()) != {SINGLE}:
+        if set(placed.values()) != {f"{STEM}.safetensors"}:
             index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(placed.items()))}
-            (target / INDEX).write_text(json.dumps(index, indent=1), encoding="utf-8")
+            (target / f"{STEM}.safetensors.index.json").write_text(json.dumps(index, indent=1), encoding="utf-8")
 
 
-def _shards(directory: Path) -> Iterator[Path]:
-    if (directory / INDEX).is_file():
-        named = read_json(directory / INDEX).get("weight_map")
+def _shards(directory: Path, single: str) -> Iterator[Path]:
+    index = directory / f"{single}.index.json"
+    if index.is_file():
+        named = read_json(index).get("weight_map")
         if not isinstance(named, dict) or not all(isinstance(shard, str) for shard in named.values()):
             raise BadInput(
-                str(directory / INDEX),
+                str(index),
                 expected="weight_map, from tensors to files",
                 found=type(named).__name__,
                 remedy="copy the checkpoint again",
@@ -165,19 +177,19 @@ def _shards(directory: Path) -> Iterator[Path]:
         for name in sorted(set(named.values())):
             if Path(name).name != name or not name.endswith(".safetensors"):
                 raise BadInput(
-                    str(directory / INDEX),
+                    str(index),
                     expected="names of safetensors files beside it",
                     found=repr(name),
                     remedy="do not trust this checkpoint",
                 )
             yield directory / name
         return
-    if not (directory / SINGLE).is_file():
+    if not (directory / single).is_file():
         pickled = sorted(p.name for p in directory.glob("*") if p.suffix in (".bin", ".pt", ".pth"))
         raise BadInput(
             str(directory),
-            expected=f"{SINGLE} or {INDEX}",
+            expected=f"{single} or {index.name}",
             found=f"{pickled[0]}, a pickle, which could run any code" if pickled else "neither",
             remedy="convert it with the save_pretrained of transformers" if pickled else "copy the whole checkpoint",
         )
-    yield directory / SINGLE
+    yield directory / single

@@ -1,4 +1,4 @@
-"""Autoencoders in codes: a network, and a quantizer in its middle.
+"""Autoencoders in codes: a network, and a quantizer in its middle. And what is left of one whose decoder is not there.
 
 VQGAN (arXiv 2012.09841), MAGVIT-v2 (2310.05737) and VAR (2404.02905) differ in both.
 """
@@ -15,14 +15,19 @@ from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import NORMALIZATIONS
 from omma.parts.quantizers.base import QUANTIZERS, Quantizer
 from omma.parts.resolution.base import Grid, Size
-from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
+from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded, ImageTokenizer
 from omma.parts.tokenizers.networks import NETWORKS, Network
 from omma.parts.tokenizers.saved import load_image_tokenizer
 
 
-@IMAGE_TOKENIZERS.register("quantized-autoencoder")
-class QuantizedAutoencoder(Autoencoder):
-    """Pixels are in [-1, 1]."""
+@IMAGE_TOKENIZERS.register("quantized-encoder")
+class QuantizedEncoder(ImageTokenizer):
+    """The half of an autoencoder that reads, such as is published of Chameleon (arXiv 2405.09818). Pixels are in [-1, 1].
+
+    What is read can be predicted, but not painted: neither models that draw nor the objective `reconstruction` take it.
+    """
+
+    paints = False
 
     class Config(PartConfig):
         network: part_field(NETWORKS)  # type: ignore[valid-type]
@@ -40,10 +45,8 @@ class QuantizedAutoencoder(Autoencoder):
         self.network: Network = config.network.build()
         self.quantizer: Quantizer = config.quantizer.build()
         self.normalization, self.vocabulary = NORMALIZATIONS["half"], self.quantizer.vocabulary
-        self.terms = self.quantizer.terms
-        outer, inner, side = self.network.width, self.quantizer.width, config.bridge
         self.narrow: nn.Module = nn.Identity()
-        self.widen: nn.Module = nn.Identity()
+        outer, inner, side = self.network.width, self.quantizer.width, config.bridge
         if side is not None and self.network.axes != 2:
             raise BadInput(
                 "image tokenizer.bridge",
@@ -53,7 +56,6 @@ class QuantizedAutoencoder(Autoencoder):
             )
         if side is not None:
             self.narrow = nn.Conv2d(outer, inner, side, padding=side // 2)
-            self.widen = nn.Conv2d(inner, outer, side, padding=side // 2)
         elif outer != inner:
             raise BadInput(
                 "image tokenizer.bridge",
@@ -61,13 +63,23 @@ class QuantizedAutoencoder(Autoencoder):
                 found="none",
                 remedy="give both the same width, or leave bridge out",
             )
+        self._complete()
         if load_weights and config.weights is not None:
             load_image_tokenizer(self, config.weights)
+
+    def _complete(self) -> None:
+        """Leave away what only paints."""
+        for name in self.network.painting:
+            delattr(self.network, name)
 
     def in_words(self) -> str:
         side, config = self.network.factor, self.config
         codes = f"{config.quantizer.type}, {self.vocabulary:,} codes of {self.quantizer.width} numbers"
         return f"{config.network.type}, {side} x {side} pixels a vector; {codes}"
+
+    def grid(self, size: Size) -> Grid:
+        rows, columns = self.network.grid(size[::-1])
+        return rows, columns
 
     def length(self, size: Size) -> int:
         return self.quantizer.length(self.grid(size))
@@ -79,19 +91,34 @@ class QuantizedAutoencoder(Autoencoder):
             BadInput: for pictures, or clips [N, 3, frames, height, width], of sizes that the network cannot read.
         """
         self.network.grid(pixels_NCHW.shape[2:])
-        return self.narrow(self.network.encode(pixels_NCHW))
+        return self.narrow(self.network.encode(pixels_NCHW))  # type: ignore[no-any-return]
+
+    @torch.no_grad()
+    def codes(self, pixels_NCHW: Tensor) -> Tensor:
+        codes: Tensor = self.quantizer(self.vectors(pixels_NCHW)).codes
+        return codes
+
+    def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
+        """The vectors [N, D, rows, columns] that codes stand for."""
+        return self.quantizer.lookup(codes_NT, grid)
+
+
+@IMAGE_TOKENIZERS.register("quantized-autoencoder")
+class QuantizedAutoencoder(QuantizedEncoder, Autoencoder):
+    """Pixels are in [-1, 1]."""
+
+    paints = True
+
+    def _complete(self) -> None:
+        """The way back from the quantizer to the network."""
+        self.terms = self.quantizer.terms
+        outer, inner, side = self.network.width, self.quantizer.width, self.config.bridge
+        self.widen = nn.Identity() if side is None else nn.Conv2d(inner, outer, side, padding=side // 2)
 
     def encode(self, pixels_NCHW: Tensor) -> Encoded:
         vectors = self.vectors(pixels_NCHW)
         quantized = self.quantizer(vectors)
         return Encoded(quantized.vectors, vectors, quantized.codes, quantized.losses)
-
-    @torch.no_grad()
-    def codes(self, pixels_NCHW: Tensor) -> Tensor:
-        return self.quantizer(self.vectors(pixels_NCHW)).codes
-
-    def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
-        return self.quantizer.lookup(codes_NT, grid)
 
     def follow(self, vectors: Tensor, codes_NT: Tensor) -> None:
         self.quantizer.follow(vectors, codes_NT)

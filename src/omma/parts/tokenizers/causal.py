@@ -92,6 +92,8 @@ class Upsampler(nn.Module):
 
 @NETWORKS.register("causal")
 class Causal(Network):
+    painting = ("enter", "told", "levels", "leave")
+
     class Config(PartConfig):
         width: int = Field(default=18, ge=1)
         """Channels between encoder and decoder."""

@@ -17,6 +17,8 @@ from omma.parts.tokenizers.networks import NETWORKS, Network
 class Convolutional(Network):
     """Residual blocks of 3 x 3 convolutions, level by level; attention in the middle."""
 
+    painting = ("decoder",)
+
     class Config(PartConfig):
         width: int = Field(default=256, ge=1)
         """Channels between encoder and decoder."""

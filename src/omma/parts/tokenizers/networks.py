@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -16,6 +17,7 @@ class Network(Part, nn.Module):
         width: channels between the two, L.
         factor: pixels of a side that one vector stands for.
         axes: of what it reads besides channels: 2 for pictures, 3 for clips.
+        painting: names of its modules that only paint.
 
     Built with ``moments``, its encoder writes mean and log variance, 2 L channels.
     """
@@ -23,6 +25,7 @@ class Network(Part, nn.Module):
     width: int
     factor: int
     axes: int = 2
+    painting: ClassVar[tuple[str, ...]] = ()
 
     class Config(PartConfig):
         pass

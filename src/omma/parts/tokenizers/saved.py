@@ -24,10 +24,17 @@ def save_image_tokenizer(tokenizer: ImageTokenizer, directory: Path, *, dtype: t
     config = {"model_type": MODEL_TYPE, "image_tokenizer": tokenizer.config.spelled_out()}
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32 if name.startswith(EXACT) else dtype).contiguous()
+        name: tensor.detach().to("cpu", _stored(name, tensor, dtype)).contiguous()
         for name, tensor in tokenizer.state_dict().items()
     }
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
+
+
+def _stored(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    if name.startswith(EXACT):
+        return torch.float32
+    # Batch norms count what they have seen.
+    return dtype if tensor.is_floating_point() else tensor.dtype
 
 
 def load_image_tokenizer(tokenizer: ImageTokenizer, source: str) -> None:

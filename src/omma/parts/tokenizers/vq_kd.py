@@ -30,6 +30,8 @@ PREFIX = "visual_tokenizer."
 
 @IMAGE_TOKENIZERS.register("vq-kd")
 class VqKd(ImageTokenizer):
+    paints = False
+
     class Config(PartConfig):
         encoder: part_field(ENCODERS)  # type: ignore[valid-type]
         """One feature for each patch."""
