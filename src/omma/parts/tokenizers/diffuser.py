@@ -129,8 +129,7 @@ class Diffuser(ImageTokenizer):
 
     def whole(self, views_NHW3: Tensor) -> Tensor:
         """What diffuses, of pictures without noise."""
-        # Channel by channel: with channels last, group norms take nine times as long.
-        pixels = normalize(views_NHW3, *HALF).contiguous()
+        pixels = normalize(views_NHW3, *HALF)
         side = self.config.side
         if side is not None and pixels.shape[2:] != (side, side):
             pixels = F.interpolate(pixels, (side, side), mode="bilinear", antialias=True)
