@@ -78,7 +78,7 @@ def test_cached_as_uncached(way: str) -> None:
     said, embed = ids[: -painter.slots], vlm.get_input_embeddings()
     count = int((codes != NO_CODE).sum())
     assert 3 < count < 14 or way != "raster-to-end"
-    read = torch.nn.functional.pad(codes, (0, painter.codes - codes.shape[1]), value=NO_CODE)
+    read = torch.nn.functional.pad(codes, (0, painter.slots - codes.shape[1] if way == "raster-to-end" else 0), value=NO_CODE)
     lesson = painter.lesson(read, embed(torch.tensor([vlm.config.image_token_id])), Dice([0]))
     blocks = torch.cat([torch.arange(len(said)), len(said) + painter.blocks()])[None]
     plan = AttentionPlan(torch.zeros_like(blocks), blocks)

@@ -18,6 +18,7 @@ from omma.evaluation.drawing.edits import EDITING, EditPrompt
 from omma.evaluation.drawing.evaluate import Drawn, asked_for, draw_all, judge, task_scores
 from omma.evaluation.drawing.prompts import COLORED, TASKS, Prompt
 from omma.parts.painters.base import Sampling
+from omma.parts.tokenizers.base import NO_CODE
 
 COUNT = 3
 
@@ -62,6 +63,18 @@ def test_an_oracle_draws_everything_and_a_blank_sheet_nothing(tmp_path: Path) ->
     assert drawn.use(8) == (1 / 8, 1.0)
     _, tasks, score = run(Scripted(lambda text: Image.new("RGB", (64, 64), "white")), tmp_path / "blank")
     assert score.value == 0.0 and {one.passed.value for one in tasks} == {0.0}
+
+
+def test_codes_that_a_picture_lacks_are_not_counted(tmp_path: Path) -> None:
+    class Ends(Scripted):
+        def draw(self, conversations: Sequence[Any], *, seeds: Sequence[int], sampling: Sampling, watch: Any) -> list[Image.Image]:
+            watch(0, torch.tensor([[1, 2, NO_CODE], [1, NO_CODE, NO_CODE]])[: len(seeds)])
+            return [self.make(turns[0].text) for turns in conversations]
+
+    drawer = Ends(lambda text: Image.new("RGB", (64, 64), "white"))
+    drawer.batch = 2
+    drawn, *_ = run(drawer, tmp_path)
+    assert sorted(set(drawn.codes[0].tolist())) == [1, 2] and drawn.use(8)[0] == 2 / 8
 
 
 def test_what_was_interrupted_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from omma.evaluation.drawing.results import DrawnPrompt, TaskScore
 from omma.evaluation.intervals import Estimate, Scored, mean_estimate, mean_of_means
 from omma.model.drawing import PictureDrawer
 from omma.parts.painters.base import Sampling
+from omma.parts.tokenizers.base import NO_CODE
 from omma.storage import remove_directory, write_atomically
 
 SETTINGS = "settings.json"
@@ -113,7 +114,8 @@ def draw_all(
         )
         drawn.seconds += time.monotonic() - began
         if not last[0].is_floating_point():
-            drawn.codes.append(last[0].cpu().numpy())
+            found = last[0].cpu().numpy()
+            drawn.codes.append(found[found != NO_CODE])
         drawn.pictures += len(part)
         for one, picture in zip(part, pictures, strict=True):
             encoded = io.BytesIO()

@@ -128,8 +128,8 @@ class Painter(Part, nn.Module):
 
     Attributes:
         canvas: how a picture is cut that is to be drawn.
-        slots: of a picture, S. The last T of them predict it.
-        codes: or vectors of a picture, T.
+        slots: of a picture, S. The last of them predict it.
+        codes: or vectors of a picture, T; the most that are drawn, where pictures have different numbers of them.
         draws: ``codes``, ``sequences`` of codes that end, ``features`` of pictures, what a text model has of ``texts``, or any
             ``conditions`` of a network.
     """
@@ -198,8 +198,7 @@ class Painter(Part, nn.Module):
         raise NotImplementedError
 
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
-        """Codes or vectors, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all that the image
-        tokenizer paints.
+        """Codes or vectors, drawn step by step: after every step those that are settled, [N, 0 to T], in the end all.
 
         Args:
             start_BC: of N pictures; with guidance also of the same N without what is asked for, behind them.
@@ -228,7 +227,7 @@ class CodePainter(Painter):
     def losses(self, hidden_NSC: Tensor, read: Tensor, lesson: Lesson) -> Tensor:
         """Mean cross-entropy [N] of the codes that each picture was to be predicted of."""
         codes_NT = read
-        hidden = hidden_NSC[:, -self.codes :][lesson.learned]
+        hidden = hidden_NSC[:, -lesson.learned.shape[1] :][lesson.learned]
         each = self.head.losses(hidden, codes_NT[lesson.learned], self.smoothing)
         counts = lesson.learned.sum(1)
         return each.new_zeros(len(codes_NT)).index_add(0, lesson.learned.nonzero()[:, 0], each) / counts

@@ -36,7 +36,7 @@ class Raster(CodePainter):
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
         super().__init__(config, quantizer=quantizer)
-        self.codes = self.slots = length + self.ends
+        self.codes, self.slots = length, length + self.ends
         self.width = width
         self.head: CodeHead = config.head.build(vocabulary=quantizer.vocabulary + self.ends, width=width, embeds=True)
         self.places = nn.Parameter(torch.empty(self.slots, width)) if config.places else None

@@ -4,7 +4,7 @@
 While pictures are learned they take slots for the most codes that there can be and the end; what stands behind the end of one is
 not learned, and seen by nothing that is. Drawing stops at the end.
 
-Shapes: as in `omma.parts.painters.base`; T counts the end.
+Shapes: as in `omma.parts.painters.base`.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class RasterToEnd(Raster):
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
         super().__init__(config, quantizer=quantizer, length=length, width=width)
         self.end = quantizer.vocabulary
-        self.most = length if config.most is None else config.most
-        for name, number in (("least", config.least), ("most", self.most)):
+        self.codes = length if config.most is None else config.most
+        for name, number in (("least", config.least), ("most", self.codes)):
             if number > length:
                 raise BadInput(
                     f"model.painter.{name}",
@@ -55,7 +55,7 @@ class RasterToEnd(Raster):
                 )
 
     def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor, told_NT: Tensor | None = None) -> Tensor:
-        """The picture's codes and the end [N, T], behind which there is `NO_CODE`."""
+        """The picture's codes and the end [N, S], behind which there is `NO_CODE`."""
         codes = F.pad(tokenizer.read(views_NHW3), (0, 1), value=NO_CODE)
         counts = (codes != NO_CODE).sum(1, keepdim=True)
         return codes.scatter(1, counts, self.end)
@@ -70,13 +70,14 @@ class RasterToEnd(Raster):
         slot = start_BC[:, None]
         drawn = torch.empty(len(dice), 0, dtype=torch.int64, device=start_BC.device)
         goes_on = torch.ones(len(dice), 1, dtype=torch.bool, device=start_BC.device)
-        for place in range(self.most):
+        for place in range(self.codes):
             pick = picking(sampling, dice, sampling.guidance, never=self.end if place < self.config.least else None)
             codes, _ = self.head.choose(step(self._placed(slot, place)), pick)
             goes_on = goes_on & (codes != self.end)
             drawn = torch.cat([drawn, codes.where(goes_on, NO_CODE)], dim=1)
             if not goes_on.any():
-                break
+                drawn = F.pad(drawn, (0, self.codes - drawn.shape[1]), value=NO_CODE)
             yield drawn
+            if drawn.shape[1] == self.codes:
+                return
             slot = doubled(self.head.embed(codes).to(start_BC.dtype), sampling)
-        yield F.pad(drawn, (0, self.codes - self.ends - drawn.shape[1]), value=NO_CODE)

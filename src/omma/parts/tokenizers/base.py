@@ -27,12 +27,14 @@ class ImageTokenizer(Part, nn.Module):
     Attributes:
         vocabulary: how many codes there are; 0 for one whose vectors are continuous.
         normalization: of the pixels that it reads.
+        paints: whether it can paint what it has read.
         varies: whether pictures have different numbers of codes. Then T is the most, and behind a picture's last code stands
             `NO_CODE`.
     """
 
     vocabulary: int
     normalization: Normalization
+    paints: bool = True
     varies: bool = False
 
     class Config(PartConfig):
