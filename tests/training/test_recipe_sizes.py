@@ -49,6 +49,7 @@ PUBLISHED = {
     # 276M with the head that guesses codes in pretraining.
     "beit3": 220_987_392 + 49_223_690,
     "vq-tokenizer": 71_883_403,
+    "kl-autoencoder": 83_653_863,
     "var-tokenizer": 108_948_355,
     "magvit2-tokenizer": 49_751_442 + 65_376_387,
     # VAR-d16 and LlamaGen-B with their tokenizers.
