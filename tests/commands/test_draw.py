@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from model.interop.test_var import published_tokenizer, published_transformer
-from omma.commands.draw import GAP
+from omma.commands.draw import GAP, after_steps
+from omma.model.emerging import Stand
 from omma.model.interop.var import FILES
 from omma.model.saving import save_composition
 from toy_classes import class_model
@@ -61,6 +64,26 @@ def test_a_grid_of_seeds(model: Path, draws: Any, tmp_path: Path) -> None:
     second = many[:16, 16 + GAP : 32 + GAP]
     assert np.abs(second.astype(int) - pixels(tmp_path / "one.png")).max() <= 1
     assert np.abs(second.astype(int) - many[:16, :16]).max() > 1
+
+
+def test_how_pictures_came_about(model: Path, draws: Any, tmp_path: Path) -> None:
+    said = draws(model, "a ring", "--count", "2", "--steps", "--out", tmp_path / "two.png")
+    assert "From left to right, how each came about" in said and "two-steps.png" in said
+    steps, grid = pixels(tmp_path / "two-steps.png"), pixels(tmp_path / "two.png")
+    assert steps.shape == (2 * 16 + GAP, 4 * 16 + 3 * GAP, 3)
+    for number in range(2):
+        row = steps[number * (16 + GAP) :][:16]
+        frames = [row[:, left : left + 16] for left in range(0, 80, 16 + GAP)]
+        assert (frames[-1] == grid[:16, number * (16 + GAP) :][:, :16]).all()
+        assert all((one != other).any() for one, other in pairwise(frames))
+
+
+def test_of_many_steps_some_are_shown_the_first_and_last_among_them() -> None:
+    seen = [partial(torch.full, (2, 4, 4, 3), number, dtype=torch.uint8) for number in range(64)]
+    stands = [Stand(0, 2, "drawing", 1, 64, "", views) for views in (None, *seen)]
+    for most, shown in ((1, [63]), (4, [0, 21, 42, 63]), (100, list(range(64)))):
+        rows = after_steps(stands, most)
+        assert [[np.asarray(picture)[0, 0, 0] for picture in row] for row in rows] == [shown, shown]
 
 
 def test_what_is_shown_and_how_it_is_sampled_matter(model: Path, draws: Any, tmp_path: Path) -> None:

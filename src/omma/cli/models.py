@@ -141,6 +141,9 @@ def draw(
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="How many pictures; several become one grid.")] = 1,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the first picture; each other one has the next.")] = 0,
+    steps: Annotated[
+        bool, typer.Option("--steps", help="Write how the pictures came about, too: as they stand after every scale or step.")
+    ] = False,
     guidance: Annotated[float, typer.Option("--guidance", help="How strongly the prompt is followed.")] = 2.0,
     temperature: Annotated[float, typer.Option("--temperature", help="Below 1, likely codes come more often still.")] = 1.0,
     top_k: Annotated[int, typer.Option("--top-k", help="Draw among so many of the likeliest codes; 0 for all.")] = 0,
@@ -153,8 +156,10 @@ def draw(
         omma draw runs/var-small "a red star to the left of two blue circles"
 
         omma draw runs/var-small "four green rings" --count 9 --guidance 4 --out rings.png
+
+        omma draw runs/var-small "a blue star" --steps
     """
     from omma.commands.draw import run
 
     settings = {"guidance": guidance, "temperature": temperature, "top_k": top_k, "top_p": top_p}
-    run(model, prompt, out, image or [], count, seed, settings)
+    run(model, prompt, out, image or [], count, seed, settings, steps=steps)

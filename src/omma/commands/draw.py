@@ -12,15 +12,15 @@ from typing import Any
 import torch
 from PIL import Image
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from torch import Tensor
 
+from omma.commands.progress import Display
 from omma.data.images import FileImage
 from omma.data.sample import user
 from omma.data.sources import DRAW
 from omma.errors import BadInput
 from omma.model.class_painter import ClassDrawer, is_class_painter, load_class_painter
 from omma.model.drawing import PictureDrawer
+from omma.model.emerging import Stand, emerging
 from omma.model.loading import load_model, model_directory
 from omma.parts.painters.base import Sampling
 from omma.storage import write_atomically
@@ -28,6 +28,8 @@ from omma.storage import write_atomically
 GAP = 4
 """Pixels between the pictures of a grid."""
 LONGEST_NAME = 60
+MOST_STEPS = 32
+"""Steps that are shown at most, evenly chosen, the last one always among them."""
 
 
 def run(
@@ -38,8 +40,17 @@ def run(
     count: int,
     seed: int,
     settings: Mapping[str, Any],
+    *,
+    steps: bool,
 ) -> None:
-    """Draw, and write one file. Raises BadInput for a model that does not draw, or what cannot be drawn or written."""
+    """Draw, and write one file, or two.
+
+    Args:
+        steps: whether a second one shows the pictures after every step.
+
+    Raises:
+        BadInput: for a model that does not draw, or what cannot be drawn or written.
+    """
     sampling = Sampling(**settings)
     target = _target(out, prompt)
     shown = [FileImage(path.expanduser()) for path in images]
@@ -49,32 +60,45 @@ def run(
     asked: Any
     drawer: ClassDrawer | PictureDrawer
     if is_class_painter(directory):
-        asked, drawer = _class(prompt, shown), ClassDrawer(load_class_painter(directory))
+        asked, drawer = class_number(prompt, shown), ClassDrawer(load_class_painter(directory))
     else:
         asked, drawer = (user(*shown, f"{DRAW}{prompt}"),), PictureDrawer(*load_model(directory))
     drawer.model.to("cuda" if torch.cuda.is_available() else "cpu")
-    console = Console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("reading what is asked for")
-        steps = 0
-
-        def watch(first: int, codes: Tensor) -> None:
-            nonlocal steps
-            steps += 1
-            done = first + len(codes)
-            told = f"{codes.shape[1]} of {drawer.painter.codes} codes" if codes.shape[1] else "nothing settled yet"
-            progress.update(task, description=f"step {steps}, picture {first + 1} to {done} of {count}: {told}")
-
-        pictures = drawer.draw([asked] * count, seeds=range(seed, seed + count), sampling=sampling, watch=watch)
-    encoded = io.BytesIO()
-    grid(pictures).save(encoded, "PNG")
-    write_atomically(target, encoded.getvalue())
+    stands: dict[int, list[Stand]] = {}
+    with Display(Console(stderr=True)) as display:
+        for stand in emerging(drawer, [asked] * count, seeds=range(seed, seed + count), sampling=sampling):
+            stands.setdefault(stand.first, []).append(stand)
+            which = f" {stand.first + 1} to {stand.first + stand.count} of {count}" if count > 1 else ""
+            display.update(f"{stand.doing}{which}", stand.done, stand.total, stand.words)
+    rows = [row for batch in stands.values() for row in after_steps(batch, MOST_STEPS if steps else 1)]
+    console = Console(soft_wrap=True)
+    _write(grid([row[-1] for row in rows]), target)
     named = "The picture is" if count == 1 else f"The {count} pictures are"
-    Console(soft_wrap=True).print(f"{named} {target}.", markup=False, highlight=False)
+    console.print(f"{named} {target}.", markup=False, highlight=False)
+    if steps:
+        beside = target.with_name(f"{target.stem}-steps.png")
+        _write(sheet(rows), beside)
+        which = "it" if count == 1 else "each"
+        console.print(f"From left to right, how {which} came about: {beside}.", markup=False, highlight=False)
 
 
-def _class(prompt: str, shown: Sequence[FileImage]) -> int:
+def after_steps(stands: Sequence[Stand], most: int) -> list[list[Image.Image]]:
+    """The pictures of a batch, one row each: after every step at which there is anything to be seen, or so many of them."""
+    seen = [stand.views for stand in stands if stand.views is not None]
+    count = min(most, len(seen))
+    chosen = [seen[-1 - (len(seen) - 1) * number // max(count - 1, 1)] for number in range(count)][::-1]
+    columns = [[Image.fromarray(view) for view in views().cpu().numpy()] for views in chosen]
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def _write(picture: Image.Image, target: Path) -> None:
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    write_atomically(target, encoded.getvalue())
+
+
+def class_number(prompt: str, shown: Sequence[FileImage] = ()) -> int:
+    """The class that is asked for. Raises BadInput if it is none, or pictures are shown with it."""
     if not prompt.strip().isdecimal() or shown:
         raise BadInput(
             "PROMPT",
@@ -97,11 +121,15 @@ def _target(out: Path | None, prompt: str) -> Path:
 
 def grid(pictures: Sequence[Image.Image]) -> Image.Image:
     """Pictures of one size, row by row, in about as many rows as columns; one alone as it is."""
-    if len(pictures) == 1:
-        return pictures[0]
     columns = ceil(len(pictures) ** 0.5)
-    width, height = (side + GAP for side in pictures[0].size)
-    sheet = Image.new("RGB", (columns * width - GAP, ceil(len(pictures) / columns) * height - GAP), "white")
-    for number, picture in enumerate(pictures):
-        sheet.paste(picture, (number % columns * width, number // columns * height))
-    return sheet
+    return sheet([pictures[start : start + columns] for start in range(0, len(pictures), columns)])
+
+
+def sheet(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
+    """Rows of pictures of one size, the first row the longest."""
+    width, height = (side + GAP for side in rows[0][0].size)
+    whole = Image.new("RGB", (len(rows[0]) * width - GAP, len(rows) * height - GAP), "white")
+    for down, row in enumerate(rows):
+        for across, picture in enumerate(row):
+            whole.paste(picture, (across * width, down * height))
+    return whole

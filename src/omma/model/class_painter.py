@@ -6,7 +6,7 @@ Shapes: N pictures, T codes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,20 +96,23 @@ class ClassDrawer:
         Raises:
             BadInput: for a class that there is not.
         """
+        pictures: list[Image.Image] = []
+        for first in range(0, len(classes), self.batch):
+            part = slice(first, first + self.batch)
+            codes = torch.empty(0)
+            for codes in self.codes(classes[part], seeds=seeds[part], sampling=sampling):
+                watch(first, codes)
+            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
+        return pictures
+
+    @torch.inference_mode()
+    def codes(self, classes: Sequence[int], *, seeds: Sequence[int], sampling: Sampling = AS_LIKELY) -> Iterator[Tensor]:
+        """As `draw`, for one batch: after every step the codes that are settled, in the end all of them."""
         for number in classes:
             if not 0 <= number < self.classes:
                 raise BadInput(
                     "class", expected=f"a number from 0 to {self.classes - 1}", found=str(number), remedy="choose one of these"
                 )
-        pictures: list[Image.Image] = []
-        for first in range(0, len(classes), self.batch):
-            part = slice(first, first + self.batch)
-            codes = self._codes(classes[part], seeds[part], sampling, lambda found, first=first: watch(first, found))  # type: ignore[misc]
-            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
-        return pictures
-
-    @torch.inference_mode()
-    def _codes(self, classes: Sequence[int], seeds: Sequence[int], sampling: Sampling, watch: Callable[[Tensor], None]) -> Tensor:
         sampling = self.painter.usable(sampling)
         rows = [*classes, *([self.classes] * len(classes) if sampling.guidance else [])]
         start: Tensor = self.trunk.embed_tokens(torch.tensor(rows, device=self.model.device))  # type: ignore[operator]
@@ -123,7 +126,4 @@ class ClassDrawer:
             hidden: Tensor = self.trunk(slots_BSC, start, allowed, cache if keep else None)
             return hidden
 
-        codes = torch.empty(0)
-        for codes in self.painter.draw(step, start, sampling, Dice(seeds)):
-            watch(codes)
-        return codes
+        yield from self.painter.draw(step, start, sampling, Dice(seeds))

@@ -19,6 +19,7 @@ from omma.parts.base import part_field
 from omma.parts.painters.base import PAINTERS, CodePainter, Dice, Lesson, Sampling, Step, doubled, picking
 from omma.parts.painters.heads import CODE_HEADS, CodeHead, LinearHead
 from omma.parts.quantizers.base import Quantizer
+from omma.parts.tokenizers.base import NO_CODE
 
 
 @PAINTERS.register("masked")
@@ -68,7 +69,7 @@ class Masked(CodePainter):
     def draw(self, step: Step, start_BC: Tensor, sampling: Sampling, dice: Dice) -> Iterator[Tensor]:
         """In every round the codes of all masked places are drawn, and those that it was least sure of masked again.
 
-        What the first rounds yield is empty: codes are settled all over the picture, not from its beginning.
+        Codes are settled all over the picture, not from its beginning: at the places of the others there is `NO_CODE`.
         """
         config, device = self.config, start_BC.device
         pick = picking(sampling, dice, sampling.guidance)
@@ -81,12 +82,12 @@ class Masked(CodePainter):
             codes = torch.where(masked, drawn, codes)
             if number == config.rounds - 1:
                 break
-            yield codes[:, :0]
             passed = (number + 1) / config.rounds
             left = max(1, min(math.floor(self.codes * math.cos(math.pi * passed / 2)), int(masked[0].sum()) - 1))
             noise = config.doubt * (1 - passed) * dice.gumbel(self.codes).to(device)
             surest = torch.where(masked, sure + noise, torch.inf)
             masked = surest.argsort(1).argsort(1) < left
+            yield codes.masked_fill(masked, NO_CODE)
         yield codes
 
     def _filled(self, codes: Tensor, masked: Tensor, start: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ Shapes: N pictures, D numbers of a vector, H rows and columns of the grid, T cod
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -105,13 +106,22 @@ class MultiScale(Quantizer):
         return vectors
 
     def scale_by_scale(self, codes_NT: Tensor) -> Iterator[Tensor]:
-        """What the codes of the first scale, the first two, and so on, stand for together: [N, D, H, H] each."""
+        """What the codes of the first scale, the first two, and so on, stand for together: [N, D, H, H] each.
+
+        Args:
+            codes_NT: of all scales, or of the first ones.
+        """
         total: Tensor | None = None
-        counts = [scale * scale for scale in self.config.scales]
-        for k, codes in enumerate(codes_NT.split(counts, dim=1)):
+        for k, codes in enumerate(self.maps(codes_NT)):
             told = self.enlarged(k, codes)
             total = told if total is None else total + told
             yield total
+
+    def maps(self, codes_NT: Tensor) -> list[Tensor]:
+        """The codes [N, scale * scale] of every scale, of all scales or the first ones, one after another."""
+        ends = accumulate(scale * scale for scale in self.config.scales)
+        counts = [scale * scale for scale, end in zip(self.config.scales, ends, strict=True) if end <= codes_NT.shape[1]]
+        return list(codes_NT.split(counts, dim=1))
 
     def enlarged(self, k: int, codes_NT: Tensor) -> Tensor:
         """What the codes of one scale stand for, on the whole grid."""

@@ -9,7 +9,7 @@ Shapes: N pictures, T vectors of D numbers each; what diffuses is [N, C, height,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import torch
@@ -177,6 +177,12 @@ class Diffuser(ImageTokenizer):
 
     @torch.no_grad()
     def paint(self, read: Tensor, size: Size, seeds: Sequence[int]) -> Tensor:
+        *_, whole = self.painting(read, size, seeds)
+        return self.pixels(whole)
+
+    @torch.no_grad()
+    def painting(self, read: Tensor, size: Size, seeds: Sequence[int]) -> Iterator[Tensor]:
+        """As `paint`: after every step what diffuses without the noise that is seen in it, in the end the picture."""
         config = self.config
         dtype, device = next(self.network.parameters()).dtype, read.device
         schedule = self.schedule()
@@ -193,10 +199,14 @@ class Diffuser(ImageTokenizer):
             if config.guidance > 1:
                 without = self.denoise(now, step.expand(len(now)).to(device), nothing)
                 told = without + config.guidance * (told - without)
-            now = schedule.step(told, step, now).prev_sample
-        if self.latents is not None:
-            now = self.latents.decode(now / config.scaling)
-        return denormalize(now, *HALF)
+            stepped = schedule.step(told, step, now)
+            now = stepped.prev_sample
+            yield stepped.pred_original_sample
+
+    @torch.no_grad()
+    def pixels(self, whole: Tensor) -> Tensor:
+        """uint8 pixels [N, height, width, 3] of what diffuses, the inverse of `whole`."""
+        return denormalize(whole if self.latents is None else self.latents.decode(whole / self.config.scaling), *HALF)
 
 
 def _diffusers() -> Any:
