@@ -36,6 +36,7 @@ _TEXTS = [
 ] * 4
 
 _STRUCTURE = ["<image>", "<|im_start|>", "<|im_end|>", "[UNUSED_TOKEN_145]", "[UNUSED_TOKEN_146]", "<0x04>", "<img>", "</img>"]
+_STRUCTURE += ["<|User|>", "<|Assistant|>", "<begin_of_image>", "<end_of_image>"]
 """Tokens that chat templates are made of."""
 
 
@@ -47,7 +48,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     special = ["<pad>", "</s>", *_STRUCTURE]
     trainer = trainers.BpeTrainer(
-        vocab_size=425,
+        vocab_size=429,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=special,
         show_progress=False,

@@ -72,6 +72,31 @@ def test_pictures_stand_between_their_borders_and_those_are_not_learned(any_toke
         assert (rendered.labels[start - 1 : start + length + 1] == IGNORE).all()
 
 
+def test_what_is_drawn_may_be_announced_by_a_token_of_its_own(any_tokenizer: PreTrainedTokenizerFast) -> None:
+    """Janus': no lead and no system text before a picture, and padding for what is asked for where nothing is."""
+    turns = (user(PICTURE, "draw it"), Turn(Role.ASSISTANT, ()))
+    renderer = _renderer(any_tokenizer, "janus", system="Look.")
+    asked, unasked = renderer.render_canvas(turns, 3), renderer.render_unasked(turns, 3)
+    words = _by_splicing(any_tokenizer, "<|User|>: <begin_of_image><image><end_of_image>\ndraw it\n\n<|Assistant|>:")
+    opening = any_tokenizer.convert_tokens_to_ids("<begin_of_image>")
+    assert asked.input_ids.tolist() == [*words, 0, 0, 0]
+    assert asked.labels.tolist() == unasked.labels.tolist() == [*[IGNORE] * len(words), opening, IGNORE, IGNORE]
+    bos, pad = any_tokenizer.bos_token_id, any_tokenizer.pad_token_id
+    assert unasked.input_ids.tolist() == [*(bos if token == bos else pad for token in words), 0, 0, 0]
+    assert asked.image_spans and not unasked.image_spans
+    # Elsewhere the image token announces a picture, behind the lead, and nothing asked for is an empty conversation.
+    renderer = _renderer(any_tokenizer)
+    assert renderer.render_canvas(turns, 1).labels[-1] == any_tokenizer.convert_tokens_to_ids("<image>")
+    empty = (user(""), Turn(Role.ASSISTANT, ()))
+    assert renderer.render_unasked(turns, 1).input_ids.tolist() == renderer.render_canvas(empty, 1).input_ids.tolist()
+
+
+def test_padding_wants_a_token_for_it(byte_level: PreTrainedTokenizerFast) -> None:
+    without = PreTrainedTokenizerFast(tokenizer_object=byte_level.backend_tokenizer, eos_token="</s>")
+    with pytest.raises(BadInput, match="tokenizer: expected a padding token, which the template 'janus' writes where nothing"):
+        _renderer(without, "janus").render_unasked((user("q"), Turn(Role.ASSISTANT, ())), 2)
+
+
 def _by_splicing(tokenizer: PreTrainedTokenizerFast, text: str) -> list[int]:
     """What LLaVA's reference does: tokenize between the sentinels, drop repeated begin-of-sequence tokens, splice."""
     image, bos = tokenizer.convert_tokens_to_ids("<image>"), tokenizer.bos_token_id

@@ -57,6 +57,7 @@ CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))
         ("monkey", "S\n<image>\nq1 Answer: a1</s>q2 Answer: a2</s>"),
         ("blip-2", "S<image>\nq1 a1\nq2 a2\n"),
         ("fuyu", "S<image>\nq1<0x04>a1</s>q2<0x04>a2</s>"),
+        ("janus", "S\n\n<|User|>: <image>\nq1\n\n<|Assistant|>: a1</s><|User|>: q2\n\n<|Assistant|>: a2</s>"),
     ],
 )
 def test_complete_conversations(name: str, expected: str) -> None:

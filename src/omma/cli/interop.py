@@ -20,7 +20,7 @@ def import_(
         str | None, typer.Option("--part", help="Read this part alone; image_tokenizer is the only one.", show_default=False)
     ] = None,
 ) -> None:
-    """Read a checkpoint of transformers (LLaVA, LLaVA-NeXT, InternVL, DeepSeek-VL, Fuyu, BLIP-2) into a model of omma's.
+    """Read a checkpoint of transformers (LLaVA, LLaVA-NeXT, InternVL, DeepSeek-VL, Fuyu, BLIP-2, Janus) into a model of omma's.
 
     Image tokenizers are read alone, or with --part out of a model: Janus', Chameleon's, Emu3's, and the VQModel of diffusers.
 

@@ -134,7 +134,7 @@ class ModelAnswerer:
         inputs = self._inputs([self._fitting(renderer.render_pieces(pieces).input_ids, turns)])
         reply = self._run(inputs, announces=True)[0, inputs["input_ids"].shape[1] :]
         text = self.processor.tokenizer.decode(reply, skip_special_tokens=True)
-        return "".join(_cleaned([text], self._stop_text)), int(reply[-1]) == self.model.config.image_token_id
+        return "".join(_cleaned([text], self._stop_text)), int(reply[-1]) == self.model.config.announcing_token_id
 
     def _prompt(self, turns: Sequence[Turn]) -> _Prompt:
         images = Sample("prompt", tuple(turns)).images

@@ -251,6 +251,12 @@ def _check_room(backbone: Any, tokenizer: PreTrainedTokenizerBase) -> None:
         )
 
 
+def _drawing_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """The id of what the chat format announces a picture with that is drawn; None for the image token."""
+    token = template_named(model.template).drawn.announced_by
+    return None if token is None else tokenizer.convert_tokens_to_ids(token)  # type: ignore[no-any-return]
+
+
 def compose(model: Any, *, load_weights: bool = True) -> Composition:
     """Build what a model recipe (`omma.recipe.ModelRecipe`) describes, in float32 on the CPU."""
     if model.draws_classes:
@@ -293,6 +299,7 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
             template=model.template,
             system=model.system,
             image_token_id=tokenizer.convert_tokens_to_ids(model.image_token),
+            drawing_token_id=_drawing_token(model, tokenizer),
         )
         vlm = OmmaForConditionalGeneration(config)
         if (

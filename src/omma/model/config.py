@@ -40,7 +40,9 @@ class OmmaConfig(PretrainedConfig):
         template: name of the chat template.
         system: system text of the template; its own default if None.
         image_token_id: id of the placeholder that image vectors replace. It may lie outside the language model's
-            vocabulary: it is never embedded and never predicted, but by a model that draws, where it announces a picture.
+            vocabulary: it is never embedded and never predicted, but by a model that draws, where it announces a picture,
+            unless the chat format has another token for that.
+        drawing_token_id: id of that token.
     """
 
     model_type = "omma"
@@ -58,6 +60,7 @@ class OmmaConfig(PretrainedConfig):
         expert: dict[str, Any] | None = None,
         image_tokenizer: dict[str, Any] | None = None,
         painter: dict[str, Any] | None = None,
+        drawing_token_id: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.resolution = resolution
@@ -70,6 +73,7 @@ class OmmaConfig(PretrainedConfig):
         self.template = template
         self.system = system
         self.image_token_id = image_token_id
+        self.drawing_token_id = drawing_token_id
         # Generation reads sizes and special tokens here; it is derived, so `to_dict` leaves it out.
         kwargs.pop("text_config", None)
         if backbone is not None:
@@ -108,6 +112,11 @@ class OmmaConfig(PretrainedConfig):
             painter=painter.to_dict() if painter is not None else None,
             **kwargs,
         )
+
+    @property
+    def announcing_token_id(self) -> int:
+        """Id of the token that announces a picture that is drawn."""
+        return self.image_token_id if self.drawing_token_id is None else self.drawing_token_id
 
     def to_dict(self) -> dict[str, Any]:
         data = super().to_dict()

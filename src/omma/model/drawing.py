@@ -15,7 +15,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import DynamicCache
 
-from omma.data.sample import Role, Sample, TextSegment, Turn
+from omma.data.sample import ImageSource, Role, Sample, Turn
 from omma.errors import BadInput
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
@@ -23,9 +23,6 @@ from omma.parts.painters import Painter
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.resolution.base import Size
 from omma.parts.tokenizers import ImageTokenizer
-
-NOTHING_SAID = (Turn(Role.USER, (TextSegment(""),)), Turn(Role.ASSISTANT, ()))
-"""What stands before a picture that nothing is asked of."""
 
 
 class PictureDrawer:
@@ -85,9 +82,13 @@ class PictureDrawer:
         """As `draw`, for one batch: after every step the codes [N, 0 to T] that are settled, in the end all of them."""
         asked = [_opened(turns) for turns in conversations]
         sampling = self.painter.usable(sampling)
-        rows = [*asked, *([NOTHING_SAID] * len(asked) if sampling.guidance else [])]
-        reading = _Reading(self.model, self.processor, rows)
-        announced = torch.full((len(rows),), self.model.config.image_token_id, device=self.model.device)
+        renderer, slots = self.processor.renderer, self.painter.slots
+        rows = [renderer.render_canvas(turns, slots).input_ids for turns in asked]
+        images = [image for turns in asked for image in Sample("prompt", turns).images]
+        if sampling.guidance:
+            rows += [renderer.render_unasked(turns, slots).input_ids for turns in asked]
+        reading = _Reading(self.model, self.processor, rows, images)
+        announced = torch.full((len(rows),), self.model.config.announcing_token_id, device=self.model.device)
         start = self.model.get_input_embeddings()(announced)
         yield from self.painter.draw(reading, start, sampling, Dice(seeds))
 
@@ -109,12 +110,15 @@ class _Reading:
     """Conversations that have been read, and what reads on (an `omma.parts.painters.base.Step`)."""
 
     def __init__(
-        self, model: OmmaForConditionalGeneration, processor: OmmaProcessor, rows: Sequence[Sequence[Turn]]
+        self,
+        model: OmmaForConditionalGeneration,
+        processor: OmmaProcessor,
+        rendered: Sequence[np.ndarray],
+        images: Sequence[ImageSource],
     ) -> None:
         assert model.painter is not None
         self.model, self.painter = model, model.painter
         slots = self.painter.slots
-        rendered = [processor.renderer.render_canvas(turns, slots).input_ids for turns in rows]
         limit = getattr(model.config.text_config, "max_position_embeddings", None)
         longest = max(map(len, rendered))
         if limit is not None and longest > limit:
@@ -130,7 +134,6 @@ class _Reading:
         device = model.device
         self.real = torch.arange(length, device=device) >= torch.from_numpy(padding).to(device)[:, None]
         self.cache = DynamicCache()
-        images = [image for turns in rows for image in Sample("prompt", tuple(turns)).images]
         shown = processor.image_processor(images, return_tensors="pt").to(device) if images else {}
         input_ids = torch.from_numpy(ids).to(device)
         self.seen = (input_ids == model.config.image_token_id).any(1)

@@ -61,7 +61,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
         self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
         if self.painter is not None:
-            check_announced(self.language_model, config.image_token_id)
+            check_announced(self.language_model, config.announcing_token_id)
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
@@ -216,7 +216,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         announces: bool = False,
         **settings: Any,
     ) -> Any:
-        """As `transformers` generates, but the token that stands for a picture is never written: there is no picture for it.
+        """As `transformers` generates, but what stands for a picture, or announces one, is never written: there is none for it.
 
         Args:
             announces: of a model that draws, whether it may write that token where it would draw; it stops there.
@@ -224,10 +224,13 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         configured = generation_config or self.generation_config
         if announces:
             ends = settings.get("eos_token_id") or getattr(configured, "eos_token_id", None) or []
-            settings["eos_token_id"] = [*([ends] if isinstance(ends, int) else ends), self.config.image_token_id]
-        else:
+            settings["eos_token_id"] = [*([ends] if isinstance(ends, int) else ends), self.config.announcing_token_id]
+        never = {self.config.image_token_id, self.config.announcing_token_id}
+        if announces:
+            never.remove(self.config.announcing_token_id)
+        if never:
             suppressed = settings.get("suppress_tokens") or getattr(configured, "suppress_tokens", None) or []
-            settings["suppress_tokens"] = [*suppressed, self.config.image_token_id]
+            settings["suppress_tokens"] = [*suppressed, *sorted(never)]
         return super().generate(inputs, generation_config, **settings)
 
     def prepare_inputs_for_generation(

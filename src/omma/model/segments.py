@@ -16,19 +16,21 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
-from omma.data.sample import ImageSource, Role, Sample, Turn
+from omma.data.sample import ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
 from omma.model.templates import Piece, Template
 from omma.parts.resolution.base import Size
 
 IGNORE = -100
 """Label of a position that is not learned."""
+NOTHING_SAID = (Turn(Role.USER, (TextSegment(""),)), Turn(Role.ASSISTANT, ()))
+"""What stands before a picture that nothing is asked of."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,6 +91,8 @@ class Renderer:
                     remedy="add it to the tokenizer as a special token, or choose another template",
                 )
         self.image_token_id: int = vocabulary[image_token]
+        self.drawing_token_id: int = vocabulary[template.drawn.announced_by or image_token]
+        self._padding_id: int | None = tokenizer.pad_token_id
         self.eos: str = tokenizer.eos_token or ""
         self._bos = _automatic_bos(tokenizer)
         # Behind pictures the formats that want it so write it themselves, whatever the tokenizer would do.
@@ -122,7 +126,7 @@ class Renderer:
         return self.render_pieces(pieces, max_length=self.max_length)
 
     def render_canvas(self, turns: Sequence[Turn], slots: int) -> Rendered:
-        """Ids of what was said before a picture that is drawn, and of its slots; where it begins, the image token is learned.
+        """Ids of what was said before a picture that is drawn, and of its slots; where it begins, what announces it is learned.
 
         Args:
             turns: the last one is the assistant's, up to the picture.
@@ -130,7 +134,8 @@ class Renderer:
         Raises:
             BadInput: if there is no room for the picture within ``max_length``.
         """
-        pieces = self.template.pieces(turns, eos=self.eos, system=self.system, open_end=True)
+        system = self.system if self.template.drawn.system else ""
+        pieces = self.template.pieces(turns, eos=self.eos, system=system, open_end=True)
         said = self.render_pieces(pieces)
         length = len(said.input_ids) + slots
         if self.max_length is not None and length > self.max_length:
@@ -142,8 +147,28 @@ class Renderer:
             )
         canvas = np.zeros(slots, dtype=np.int64)
         labels = np.full(length, IGNORE, dtype=np.int64)
-        labels[len(said.input_ids)] = self.image_token_id
+        labels[len(said.input_ids)] = self.drawing_token_id
         return Rendered(np.concatenate([said.input_ids, canvas]), labels, said.image_spans, slots)
+
+    def render_unasked(self, turns: Sequence[Turn], slots: int) -> Rendered:
+        """As `render_canvas`, but nothing of it is asked for, and no picture is shown.
+
+        Raises:
+            BadInput: as `render_canvas`, and if the format pads with a token that the tokenizer does not have.
+        """
+        if not self.template.drawn.padded:
+            return self.render_canvas(NOTHING_SAID, slots)
+        if self._padding_id is None:
+            raise BadInput(
+                "tokenizer",
+                expected=f"a padding token, which the template {self.template.name!r} writes where nothing is asked for",
+                found="none",
+                remedy="give it one, or choose another template",
+            )
+        asked = self.render_canvas(turns, slots)
+        said = asked.input_ids[:-slots]
+        padding = np.where(np.isin(said, self._bos_behind), said, self._padding_id)
+        return replace(asked, input_ids=np.concatenate([padding, asked.input_ids[-slots:]]), image_spans=())
 
     def render_pieces(self, pieces: Iterable[Piece | ImageSource], *, max_length: int | None = None) -> Rendered:
         """Ids and labels of text pieces and pictures, whatever wrote them."""

@@ -5,20 +5,19 @@ programs read the same format as a Jinja chat template (`Template.jinja`). Both 
 
 Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the plain format of alignment training; Vary (arXiv
 2312.06109), Qwen-VL (arXiv 2308.12966) and InternVL 1.5 (arXiv 2404.16821) for pictures between ``<img>`` and ``</img>``;
-the released code of InternLM-XComposer2, DeepSeek-VL, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs. BLIP-2 (arXiv
-2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has BEiT-3
-(arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token.
+the released code of InternLM-XComposer2, DeepSeek-VL, Janus, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs. BLIP-2
+(arXiv 2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has
+BEiT-3 (arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from string import Template as StringTemplate
 
 from omma.data.sample import ImageSegment, ImageSource, Role, TextSegment, Turn
 from omma.errors import BadInput, nearest
+from omma.model.jinja import BEGUN, CONVERSATION, quoted
 
 VICUNA_SYSTEM = (
     "A chat between a curious user and an artificial intelligence assistant. "
@@ -67,6 +66,23 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawn:
+    """How pictures are asked for that the assistant draws.
+
+    Attributes:
+        announced_by: the token that announces one; the image token if None.
+        lead: whether the assistant's lead stands before one that its turn begins with.
+        padded: whether nothing asked for is padding, token for token; else it is an empty conversation.
+        system: whether the system text stands before what is asked for.
+    """
+
+    announced_by: str | None = None
+    lead: bool = True
+    padded: bool = False
+    system: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Template:
     """A chat format.
 
@@ -80,6 +96,7 @@ class Template:
         borders: what stands before and behind every picture. They are single tokens if the tokenizer has them. A picture's
             placeholder in `text` and `jinja` stands for them, too: the renderer writes them.
         picture_before_bos: whether the pictures that a conversation begins with stand before the begin-of-sequence token.
+        drawn: how pictures are asked for.
     """
 
     name: str
@@ -92,6 +109,7 @@ class Template:
     picture_line: bool = True
     borders: tuple[str, str] = ("", "")
     picture_before_bos: bool = False
+    drawn: Drawn = Drawn()
 
     @property
     def needs_eos(self) -> bool:
@@ -149,7 +167,7 @@ class Template:
             return
         if frame.opening:
             yield Piece(frame.opening, structural=True)
-        if frame.lead:
+        if frame.lead and (self.drawn.lead or turn.role is not Role.ASSISTANT or _speaks(turn)):
             yield Piece(frame.lead, turn.learn, structural=True)
         for i, segment in enumerate(turn.content):
             if isinstance(segment, TextSegment):
@@ -195,65 +213,31 @@ class Template:
         """
         default = self.default_system if system is None else system
         words = "true" if self.user_words else "false"
-        return _JINJA.substitute(
-            image=_quoted(image_token),
+        assistant = self._framed(self.assistant, "said(message.content, true)")
+        if not self.drawn.lead:
+            lead = f"({quoted(self.assistant.lead)} if begun(message.content) == 'words' else '')"
+            assistant = self._framed(replace(self.assistant, lead=""), f"{lead} ~ said(message.content, true)")
+        return ("" if self.drawn.lead else BEGUN) + CONVERSATION.substitute(
+            image=quoted(image_token),
             line="'\\n'" if self.picture_line else "''",
             words=words,
-            default=self._framed(self.system, _quoted(default)) if default and self.user_words else "''",
+            default=self._framed(self.system, quoted(default)) if default and self.user_words else "''",
             system=self._framed(self.system, f"said(message.content, {words})"),
             user=self._framed(self.user, f"said(message.content, {words})"),
-            assistant=self._framed(self.assistant, "said(message.content, true)"),
-            generation=_quoted(self.assistant.opening),
+            assistant=assistant,
+            generation=quoted(self.assistant.opening),
         )
 
     @staticmethod
     def _framed(frame: Frame, content: str) -> str:
-        end = "eos_token" if frame.end is None else _quoted(frame.end)
-        return f"{_quoted(frame.opening + frame.lead)} ~ {content} ~ {end} ~ {_quoted(frame.after)}"
+        end = "eos_token" if frame.end is None else quoted(frame.end)
+        return f"{quoted(frame.opening + frame.lead)} ~ {content} ~ {end} ~ {quoted(frame.after)}"
 
 
-_JINJA = StringTemplate("""\
-{%- macro said(content, words) -%}
-  {%- if content is string -%}
-    {{- content if words else '' -}}
-  {%- else -%}
-    {%- for item in content -%}
-      {%- if item.type == 'text' -%}
-        {{- item.text if words else '' -}}
-      {%- else -%}
-        {{- $image -}}
-        {%- if words and not loop.last and (loop.nextitem.type != 'text' or loop.nextitem.text[:1] != '\\n') -%}
-          {{- $line -}}
-        {%- endif -%}
-      {%- endif -%}
-    {%- endfor -%}
-  {%- endif -%}
-{%- endmacro -%}
-{%- if not messages or messages[0].role != 'system' -%}
-  {{- $default -}}
-{%- endif -%}
-{%- for message in messages -%}
-  {%- if message.role == 'system' -%}
-    {%- if said(message.content, $words) -%}
-      {{- $system -}}
-    {%- endif -%}
-  {%- elif message.role == 'user' -%}
-    {{- $user -}}
-  {%- elif message.role == 'assistant' -%}
-    {{- $assistant -}}
-  {%- else -%}
-    {{- raise_exception('expected the role system, user or assistant, found ' ~ message.role) -}}
-  {%- endif -%}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-  {{- $generation -}}
-{%- endif -%}
-""")
-
-
-def _quoted(text: str) -> str:
-    """A Jinja string literal (JSON's escapes mean the same there)."""
-    return json.dumps(text, ensure_ascii=False)
+def _speaks(turn: Turn) -> bool:
+    """Whether words come first in it."""
+    first = next((s for s in turn.content if not isinstance(s, TextSegment) or s.text), None)
+    return isinstance(first, TextSegment)
 
 
 TEMPLATES: dict[str, Template] = {
@@ -303,6 +287,15 @@ TEMPLATES: dict[str, Template] = {
             assistant=Frame(opening="Assistant:", lead=" ", end=None),
             default_system=DEEPSEEK_VL_SYSTEM,
             picture_line=False,
+        ),
+        Template(
+            "janus",
+            system=Frame(after="\n\n"),
+            user=Frame(opening="<|User|>: ", after="\n\n"),
+            assistant=Frame(opening="<|Assistant|>:", lead=" ", end=None),
+            special_tokens=("<|User|>", "<|Assistant|>", "<begin_of_image>", "<end_of_image>"),
+            borders=("<begin_of_image>", "<end_of_image>"),
+            drawn=Drawn(announced_by="<begin_of_image>", lead=False, padded=True, system=False),
         ),
         Template(
             "mplug-owl",

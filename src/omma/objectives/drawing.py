@@ -21,8 +21,8 @@ from torch import Tensor
 from omma.data.sample import ImageSource, Sample, Turn
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.drawing import NOTHING_SAID
 from omma.model.pixels import views_uint8
+from omma.model.segments import NOTHING_SAID
 from omma.objectives.base import OBJECTIVES, MicroBatch, Step
 from omma.objectives.crops import chance_of
 from omma.objectives.language_modeling import LanguageModeling, LanguageModelingCollator, Prepared
@@ -65,19 +65,20 @@ class DrawingCollator(LanguageModelingCollator):
         sequences: list[Prepared] = []
         chance = chance_of(f"{sample.id}/{position}")
         for said, image in sample.drawn():
-            turns = NOTHING_SAID if chance.random() < self.unasked else said
-            sequences.append(self._canvas(sample.id, turns, image, int(chance.integers(2**62))))
+            asked = chance.random() >= self.unasked
+            sequences.append(self._canvas(sample.id, said, image, int(chance.integers(2**62)), asked=asked))
         if not sequences or _says(sample) or chance.random() < self.closing:
             sequences.append(super().prepare(sample, position))
         return sequences
 
-    def _canvas(self, name: str, said: Sequence[Turn], image: ImageSource, seed: int) -> PreparedCanvas:
+    def _canvas(self, name: str, said: Sequence[Turn], image: ImageSource, seed: int, *, asked: bool) -> PreparedCanvas:
         try:
-            rendered = self.renderer.render_canvas(said, self.slots)
+            render = self.renderer.render_canvas if asked else self.renderer.render_unasked
+            rendered = render(said, self.slots)
         except BadInput as error:
             where = f"sample {name}, {error.where}"
             raise BadInput(where, expected=error.expected, found=error.found, remedy=error.remedy) from None
-        before = Sample(name, tuple(said))
+        before = Sample(name, tuple(said if asked else NOTHING_SAID))
         pictures = tuple(self._picture(seen) for seen in before.images)
         (view,) = views_uint8(image, self.canvas.plan(*image.size), (self.canvas_normalization,))
         told = self.words(before.asked) if self.words is not None else None
@@ -170,8 +171,8 @@ class Drawing(LanguageModeling):
         model, painter = self.model, self.painter
         rows, columns = batch["canvas"][:, :1], batch["canvas"][:, 1:] + torch.arange(painter.slots, device=model.device)
         target = painter.target(self.tokenizer, batch["canvas_views"], batch.get("canvas_told"))
-        announced = batch["labels"].new_full((len(target),), self.image_token_id)
         assert model.vlm is not None
+        announced = batch["labels"].new_full((len(target),), model.vlm.config.announcing_token_id)
         start = model.vlm.get_input_embeddings()(announced)
         lesson = painter.lesson(target, start, Dice(batch["canvas_seeds"].tolist()))
         embedded = self.embed(batch)

@@ -107,7 +107,7 @@ def every_key_maps(settings: Any, model: OmmaForConditionalGeneration) -> None:
     names = kind.names(settings)
     theirs = shapes_of(lambda: kind.model_class(settings), where="there")
     ours = {OMMA.common(name): tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {names.common(name): (1, *shape) if names.common(name) in kind.vectors else shape for name, shape in theirs.items()}
+    found = {names.common(name): kind.shape_here(str(names.common(name)), shape) for name, shape in theirs.items()}
     assert len(found) == len(theirs)
     assert found == ours
     written = {names.written(name) for name in ours}

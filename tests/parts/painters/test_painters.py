@@ -24,6 +24,7 @@ SCALES = (1, 2, 5)
 CASES = {
     "next-scale": {"type": "next-scale"},
     "raster": {"type": "raster"},
+    "raster, mlp": {"type": "raster", "head": {"type": "mlp", "width": 3, "depth": 3}, "places": False},
     "raster, factorised": {"type": "raster", "head": {"type": "factorised", "bits": [2, 4]}},
     "masked": {"type": "masked", "rounds": 5},
     "masked, factorised": {"type": "masked", "rounds": 5, "head": {"type": "factorised", "bits": [3, 3]}, "places": False},
@@ -87,7 +88,7 @@ def test_every_weight_learns_and_a_picture_counts_once(case: str) -> None:
         assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
 
 
-@pytest.mark.parametrize("case", ["raster", "raster, factorised"])
+@pytest.mark.parametrize("case", ["raster", "raster, mlp", "raster, factorised"])
 @torch.no_grad()
 def test_raster_codes_are_those_that_teacher_forcing_would_draw(case: str) -> None:
     trunk, painter = built(case)
@@ -98,7 +99,7 @@ def test_raster_codes_are_those_that_teacher_forcing_would_draw(case: str) -> No
         parts = []
         for logits in (
             [painter.head.predict(hidden[:, place : place + 1])]
-            if case == "raster"
+            if "factorised" not in case
             else painter.head._logits(hidden[:, place : place + 1])
         ):
             parts.append(dice.choose(sampling.filtered(logits)))

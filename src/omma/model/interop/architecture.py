@@ -126,6 +126,7 @@ class Architecture(ABC):
         readers: common names of the weights that multiply the encoder's features: they take over its scale.
         template: the chat format of checkpoints that bring none.
         chats: whether its processor has a chat template.
+        draws: whether it draws, so that `holds` names an image tokenizer and a painter, too.
     """
 
     config_class: ClassVar[type[PreTrainedConfig]]
@@ -137,6 +138,7 @@ class Architecture(ABC):
     readers: ClassVar[frozenset[str]] = frozenset()
     template: ClassVar[str] = "vicuna-v1"
     chats: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     @property
     def model_type(self) -> str:
@@ -164,7 +166,20 @@ class Architecture(ABC):
 
     @abstractmethod
     def parts(self, published: Published) -> dict[str, Fields]:
-        """Resolution, encoder and projector of a checkpoint. Raises BadInput for what omma's parts cannot express."""
+        """Resolution, encoder and projector of a checkpoint, and what it draws with. Raises BadInput for what omma's parts cannot
+        express."""
+
+    def system(self, published: Published, found: str | None) -> str | None:
+        """The system text of chats with a checkpoint, by what its chat template says of it (`chat_format`)."""
+        return found
+
+    def shape_there(self, common: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that a weight of that name and shape has in its layout."""
+        return shape[1:] if common in self.vectors else shape
+
+    def shape_here(self, common: str, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The inverse of `shape_there`."""
+        return (1, *shape) if common in self.vectors else shape
 
     @abstractmethod
     def settings(self, saved: Saved) -> PreTrainedConfig:
@@ -189,6 +204,10 @@ class Architecture(ABC):
     def tokenizer(self, saved: Saved) -> PreTrainedTokenizerBase:
         """The tokenizer that is written: the model's own, or a copy that does what the processor expects of it."""
         return saved.processor.tokenizer
+
+    def chat_template(self, saved: Saved) -> str:
+        """The Jinja template that is written."""
+        return str(saved.processor.chat_template)
 
     def tokens(self, saved: Saved) -> dict[str, str]:
         """What the tokenizer's configuration names besides: tokens that the processor asks it for by their role."""
@@ -232,6 +251,25 @@ def check_side(published: Published, side: int, vision: Any, field: str = "visio
             found=str(getattr(vision, "image_size", None)),
             remedy="use the image processor that belongs to the model",
         )
+
+
+def check_borders(published: Published, roles: tuple[str, str], usual: tuple[str, str]) -> None:
+    """See that pictures stand between the tokens that the template writes. Raises BadInput if not.
+
+    Args:
+        roles: what the tokenizer calls both.
+        usual: which they are.
+    """
+    vocabulary = published.tokenizer.get_vocab()
+    for role, expected in zip(roles, usual, strict=True):
+        token = getattr(published.tokenizer, role, None) or expected
+        if token != expected or token not in vocabulary:
+            raise BadInput(
+                str(published.directory / "tokenizer.json"),
+                expected=f"the token {expected} as the {role} of the processor",
+                found=token if token != expected else "none",
+                remedy="use the tokenizer that belongs to the model",
+            )
 
 
 def check_own_side(saved: Saved, tower: Any, kind: Architecture) -> None:

@@ -44,12 +44,6 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
     config = _config(source)
     saved = Saved(source, config, _processor(source))
     _refuse_experts(saved)
-    if saved.config.painter is not None:
-        raise saved.misfit(
-            "painter",
-            expected="a model that only reads, as architectures of transformers do that these parts fit",
-            found=repr(saved.config.painter.get("type")),
-        )
     kind, settings = _fitting(saved)
     weights = Weights(source)
     vocabulary, names = config.text_config.vocab_size, kind.names(settings)
@@ -60,7 +54,7 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         common = str(names.common(name))
         if common.endswith(_VOCABULARY):
             shape = (shape[0] - grown_by, *shape[1:])
-        expected[common] = (1, *shape) if common in kind.vectors else shape
+        expected[common] = kind.shape_here(common, shape)
     added = kind.added(saved, settings)
     held = {common: shape for common, shape in expected.items() if common not in added}
     stored = matched(weights, held, kind.ours(saved), tied=kind.tied(settings))
@@ -74,7 +68,7 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         if common in kind.readers:
             # There, features are what the tower says: the layer that reads them divides.
             return tensor / scale
-        return tensor[0] if common in kind.vectors else tensor
+        return tensor.reshape(kind.shape_there(common, tuple(tensor.shape)))
 
     with new_directory(Path(out)) as target:
         weights.rewrite(target, {old: names.written(common) for old, common in stored.items()}, change=changed, more=more)
@@ -149,12 +143,20 @@ def _fitting(saved: Saved) -> tuple[Architecture, Any]:
 def _held(kind: Architecture, saved: Saved) -> int:
     """How many of a model's parts are of a type that an architecture can hold; its tower's own type counts, too."""
     tower = getattr(saved.parts["encoder"], "architecture", None) or {}
-    return sum(saved.parts[slot].type in types for slot, types in kind.holds.items()) + (
+    return sum(getattr(saved.parts[slot], "type", None) in types for slot, types in kind.holds.items()) + (
         tower.get("model_type") in kind.vision_types
     )
 
 
 def _check_parts(kind: Architecture, saved: Saved) -> None:
+    if saved.config.painter is not None and not kind.draws:
+        raise saved.misfit(
+            "painter",
+            expected="a model that only reads, as architectures of transformers do that these parts fit",
+            found=repr(saved.config.painter.get("type")),
+        )
+    if saved.config.painter is None and kind.draws:
+        raise saved.misfit("painter", expected=f"a model that draws, as {kind.name} does", found="none")
     for slot, types in kind.holds.items():
         found = saved.parts[slot].type
         if found not in types:
@@ -188,7 +190,7 @@ def _write_processor(target: Path, kind: Architecture, saved: Saved, settings: A
     for name, content in (("processor_config.json", data), ("preprocessor_config.json", data["image_processor"])):
         (target / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if kind.chats:
-        (target / "chat_template.jinja").write_text(str(saved.processor.chat_template), encoding="utf-8")
+        (target / "chat_template.jinja").write_text(kind.chat_template(saved), encoding="utf-8")
 
 
 def _generation(source: Path, settings: Any, new_ids: list[int]) -> GenerationConfig:

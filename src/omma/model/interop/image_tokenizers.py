@@ -81,6 +81,10 @@ class TokenizerLayout(ABC):
         """Shapes by our names as they are there."""
         return {name: (*shape, 1, 1) if self.squares and SQUEEZED.search(name) else shape for name, shape in shapes.items()}
 
+    def as_here(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """The inverse of `as_there`."""
+        return {name: shape[:2] if self.squares and SQUEEZED.search(name) else shape for name, shape in shapes.items()}
+
     def only(self, where: str, *fields: tuple[str, Any, Any]) -> None:
         """See that settings are as omma's parts have them. Raises BadInput for the first (field, expected, found) that is not."""
         for field, expected, found in fields:

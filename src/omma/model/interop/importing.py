@@ -18,10 +18,13 @@ from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import processor_of
+from omma.model.templates import TEMPLATES
 from omma.parts.backbones import BACKBONES
 from omma.parts.encoders import ENCODERS
+from omma.parts.painters import PAINTERS
 from omma.parts.projectors import PROJECTORS
 from omma.parts.resolution import RESOLUTIONS
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.storage import new_directory
 
 
@@ -54,7 +57,7 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
     stored = matched(
         weights,
         {
-            common: expected[name][1:] if common in kind.vectors else expected[name]
+            common: kind.shape_there(common, expected[name])
             for common, name in ours.items()
         },
         kind.names(settings),
@@ -62,7 +65,7 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
     )
 
     def changed(name: str, tensor: Tensor) -> Tensor:
-        return tensor[None] if OMMA.common(name) in kind.vectors else tensor
+        return tensor.reshape(expected[name])
 
     with new_directory(Path(out)) as target:
         weights.rewrite(
@@ -138,15 +141,19 @@ def _omma_config(kind: Architecture, published: Published, weights: Weights) -> 
         published.directory, tokenizer, image_token=token, usual=kind.template
     )
     text = plain(settings.text_config) | {"tie_word_embeddings": kind.tied(settings)}
+    announced = TEMPLATES[template].drawn.announced_by if kind.draws else None
     config = OmmaConfig.compose(
         resolution=RESOLUTIONS.parse(parts["resolution"], where="resolution"),
         encoder=ENCODERS.parse(parts["encoder"], where="encoder"),
         projector=PROJECTORS.parse(parts["projector"], where="projector"),
         backbone=BACKBONES.parse({"type": "transformers", "architecture": text}, where="backbone"),
+        image_tokenizer=IMAGE_TOKENIZERS.parse(parts["image_tokenizer"], where="image_tokenizer") if kind.draws else None,
+        painter=PAINTERS.parse(parts["painter"], where="painter") if kind.draws else None,
         image_token_id=settings.image_token_id,
+        drawing_token_id=None if announced is None else tokenizer.convert_tokens_to_ids(announced),
         dtype=weights.dtype(),
         template=template,
-        system=system,
+        system=kind.system(published, system),
     )
     config.architectures = [OmmaForConditionalGeneration.__name__]
     return config, own_chat_template

@@ -8,7 +8,16 @@ from typing import Any
 from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTrainedConfig, PreTrainedTokenizerBase
 
 from omma.errors import BadInput
-from omma.model.interop.architecture import Architecture, Fields, Published, Saved, check_own_side, check_side, plain
+from omma.model.interop.architecture import (
+    Architecture,
+    Fields,
+    Published,
+    Saved,
+    check_borders,
+    check_own_side,
+    check_side,
+    plain,
+)
 from omma.model.interop.names import Names, anywhere
 from omma.model.interop.pixels import check_steps, foreign, normalization, side_of, steps, whole
 from omma.model.templates import IMG, TEMPLATES
@@ -51,7 +60,7 @@ class InternVL(Architecture):
             raise foreign(where, "max_patches", f"at most {MOST_TILES}", most)
         if least > most:
             raise foreign(where, "min_patches", f"at most max_patches, {most}", least)
-        _check_borders(published)
+        check_borders(published, ("start_image_token", "end_image_token"), IMG)
         layer = settings.vision_feature_layer
         return {
             "resolution": {
@@ -144,20 +153,6 @@ class InternVL(Architecture):
             "context_image_token": saved.processor.image_token,
             "video_token": VIDEO,
         }
-
-
-def _check_borders(published: Published) -> None:
-    """See that pictures stand between the tokens that the template writes. Raises BadInput if not."""
-    vocabulary = published.tokenizer.get_vocab()
-    for role, usual in zip(("start_image_token", "end_image_token"), IMG, strict=True):
-        token = getattr(published.tokenizer, role, None) or usual
-        if token != usual or token not in vocabulary:
-            raise BadInput(
-                str(published.directory / "tokenizer.json"),
-                expected=f"the token {usual} as the {role} of the processor",
-                found=token if token != usual else "none",
-                remedy="use the tokenizer that belongs to the model",
-            )
 
 
 def _layer(layer: Any, published: Published) -> int:

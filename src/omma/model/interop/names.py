@@ -64,6 +64,8 @@ OMMA = Names(
     ("projector.", "projector."),
     ("language_model.model.", "text."),
     ("language_model.lm_head.", "head."),
+    ("image_tokenizer.", "image_tokenizer."),
+    ("painter.", "painter."),
 )
 """A model of omma's."""
 

@@ -8,10 +8,11 @@ from omma.model.interop.deepseek_vl import DeepseekVL
 from omma.model.interop.deepseek_vl_hybrid import DeepseekVLHybrid
 from omma.model.interop.fuyu import Fuyu
 from omma.model.interop.internvl import InternVL
+from omma.model.interop.janus import Janus
 from omma.model.interop.llava import Llava, LlavaNext
 
 ARCHITECTURES: dict[str, Architecture] = {
     kind.model_type: kind
-    for kind in (Llava(), LlavaNext(), InternVL(), Fuyu(), DeepseekVL(), DeepseekVLHybrid(), Blip2())
+    for kind in (Llava(), LlavaNext(), InternVL(), Fuyu(), DeepseekVL(), DeepseekVLHybrid(), Blip2(), Janus())
 }
 """By ``model_type``; a model is exported as the first that can hold it."""

@@ -10,7 +10,15 @@ from typing import Any, Literal
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
-from transformers import AutoModel, Blip2VisionConfig, Blip2VisionModel, PretrainedConfig, PreTrainedModel
+from transformers import (
+    AutoModel,
+    Blip2VisionConfig,
+    Blip2VisionModel,
+    JanusVisionConfig,
+    JanusVisionModel,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 from transformers.utils import ModelOutput
 
 from omma.errors import BadInput
@@ -20,8 +28,9 @@ from omma.parts.experts import EXPERTS, attach
 from omma.parts.resolution.base import Grid, Size
 from omma.parts.weights import architecture, locate, plain_architecture
 
-# The one tower with a config type of its own that the automatic class does not find.
+# Towers with a config type of their own that the automatic class does not find.
 AutoModel.register(Blip2VisionConfig, Blip2VisionModel, exist_ok=True)
+AutoModel.register(JanusVisionConfig, JanusVisionModel, exist_ok=True)
 
 
 @ENCODERS.register("transformers")

@@ -12,6 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers.activations import ACT2FN
 
 from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
@@ -54,9 +55,23 @@ class CodeHead(Part, nn.Module):
 CODE_HEADS: Registry[type[CodeHead]] = Registry("code head")
 
 
+class WholeHead(CodeHead):
+    """One logit for every code."""
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        """Logits [..., V]."""
+        raise NotImplementedError
+
+    def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(self.predict(hidden_MC).float(), codes_M, reduction="none", label_smoothing=smoothing)
+
+    def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
+        return pick(self.predict(hidden_BTC))
+
+
 @CODE_HEADS.register("linear")
-class LinearHead(CodeHead):
-    """One logit for every code, out of one layer; a table for what is read."""
+class LinearHead(WholeHead):
+    """Logits out of one layer; a table for what is read."""
 
     class Config(PartConfig):
         bias: bool = False
@@ -80,7 +95,6 @@ class LinearHead(CodeHead):
         self.bias = nn.Parameter(torch.zeros(vocabulary)) if config.tied and config.bias else None
 
     def predict(self, hidden: Tensor) -> Tensor:
-        """Logits [..., V]."""
         if self.transform is not None:
             hidden = self.transform(hidden)
         if self.layer is not None:
@@ -92,11 +106,36 @@ class LinearHead(CodeHead):
         assert self.table is not None
         return self.table(codes)
 
-    def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
-        return F.cross_entropy(self.predict(hidden_MC).float(), codes_M, reduction="none", label_smoothing=smoothing)
 
-    def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
-        return pick(self.predict(hidden_BTC))
+@CODE_HEADS.register("mlp")
+class MlpHead(WholeHead):
+    """A table of few numbers a code and an MLP behind it for what is read, another MLP for what is predicted (Janus, arXiv
+    2410.13848, section 3.1)."""
+
+    class Config(PartConfig):
+        width: int = Field(default=8, ge=1)
+        """Numbers of a code in the table."""
+        depth: int = Field(default=2, ge=1)
+        """Linear layers behind it."""
+        activation: str = "gelu"
+        """An activation's name in `transformers` ("gelu" is the exact one)."""
+
+    def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
+        super().__init__(config)
+        activation = ACT2FN[config.activation]
+        self.table = nn.Embedding(vocabulary, config.width) if embeds else None
+        layers: list[nn.Module] = [nn.Linear(config.width, width)]
+        for _ in range(config.depth - 1):
+            layers += [activation, nn.Linear(width, width)]
+        self.read = nn.Sequential(*layers) if embeds else None
+        self.tell = nn.Sequential(nn.Linear(width, width), activation, nn.Linear(width, vocabulary))
+
+    def predict(self, hidden: Tensor) -> Tensor:
+        return self.tell(hidden)
+
+    def embed(self, codes: Tensor) -> Tensor:
+        assert self.table is not None and self.read is not None
+        return self.read(self.table(codes))
 
 
 @CODE_HEADS.register("factorised")
