@@ -84,7 +84,7 @@ def test_commands_parse(page: str, command: str) -> None:
     parsed = group.commands[name].make_context(name, arguments, parent=context)
     assert all("=" in override for override in parsed.params.get("overrides") or [])
     recipe = parsed.params.get("recipe")
-    if recipe is not None and not recipe.endswith(".yaml"):
+    if recipe is not None and not recipe.endswith(".yaml") and not recipe.startswith("runs/"):
         load_recipe(recipe, parsed.params.get("size", "small"), parsed.params.get("overrides") or [])
 
 
@@ -200,6 +200,7 @@ def documented(model: type[BaseModel], heading: str) -> None:
         ("validation", recipes.ValidationRecipe),
         ("evaluation", recipes.EvaluationRecipe),
         ("drawing", recipes.DrawingRecipe),
+        ("reconstruction", recipes.ReconstructionRecipe),
         ("A benchmark", recipes.Benchmark),
     ],
 )

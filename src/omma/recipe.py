@@ -27,6 +27,7 @@ from omma.model.templates import TEMPLATES
 from omma.model_recipe import ModelRecipe, Settings
 from omma.objectives import OBJECTIVES
 from omma.parts.base import part_field, part_field_or, validated
+from omma.parts.encoders import ENCODERS
 from omma.parts.resolution import RESOLUTIONS
 from omma.yaml_text import yaml_mapping, yaml_value
 
@@ -179,6 +180,19 @@ class DrawingRecipe(Settings):
     """Most pictures that are drawn at a time."""
 
 
+class ReconstructionRecipe(Settings):
+    """What an image tokenizer reads and paints again, to be measured: fresh scenes of generated worlds."""
+
+    worlds: list[str] = Field(default=["shapes", "digits"], min_length=1)
+    """Worlds with pictures. Those of *shapes* are read back, too."""
+    pictures: int = Field(default=500, ge=2, le=SCENES_OF_A_SEED)
+    """Scenes of each."""
+    network: part_field(ENCODERS) | None = None  # type: ignore[valid-type]
+    """An encoder in whose features Fréchet and kernel distances are told; none, and these are not."""
+    batch: int = Field(default=64, gt=0)
+    """Pictures at a time."""
+
+
 class EvaluationRecipe(Settings):
     """What the report measures."""
 
@@ -188,6 +202,8 @@ class EvaluationRecipe(Settings):
     """So many questions of each world and split are put in other words and about slightly changed pictures, too."""
     drawing: DrawingRecipe | None = None
     """None, and nothing is drawn."""
+    reconstruction: ReconstructionRecipe | None = None
+    """None, and image tokenizers are measured if they are all that there is."""
     max_new_tokens: int = Field(default=32, gt=0)
     batch: int = Field(default=64, gt=0)
     seed: int = Field(default=0, ge=0)

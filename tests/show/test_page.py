@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from omma.data.images import MemoryImage
+from omma.evaluation.report.pictures import data_uri
 from omma.model.pixels import views_uint8
 from omma.show import Cutting, Shown, comparison_page, cutting_of, drawing_of, recipe_page
-from omma.show.drawing import data_uri
 from parts.resolution.planning import noise
 from parts.resolution.test_strategies import STRATEGIES
 from show.pages import PLACED, WITHOUT_PLACES, Page, parts_for

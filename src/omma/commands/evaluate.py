@@ -7,6 +7,7 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -18,9 +19,11 @@ from rich.table import Table
 
 from omma import __version__
 from omma.commands.evaluate_drawing import evaluate_drawing
+from omma.commands.evaluate_reconstruction import evaluate_reconstruction
 from omma.commands.history import peak_of_training, stage_curves, stage_phases
 from omma.commands.progress import Clock, Display
 from omma.commands.under_test import is_directory, under_test
+from omma.commands.what_paints import what_paints, whole_view
 from omma.data.playground import WORLDS
 from omma.errors import BadInput
 from omma.evaluation import (
@@ -43,8 +46,8 @@ from omma.evaluation.benchmarks import BenchmarkConfig, PublishedBenchmark
 from omma.evaluation.items import SCENES_OF_A_SEED
 from omma.evaluation.models.remote import RemoteModel
 from omma.evaluation.report.numbers import figure_span, figure_value
-from omma.model.loading import model_directory
-from omma.recipe import Benchmark, EvaluationRecipe, Recipe, load_recipe
+from omma.model.loading import is_saved_image_tokenizer, model_directory
+from omma.recipe import Benchmark, EvaluationRecipe, Recipe, ReconstructionRecipe, load_recipe
 from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
@@ -81,19 +84,29 @@ def run(
         recipe = load_recipe(recipe_name or DEFAULT_RECIPE, size, overrides)
     if out is None:
         out = run_directory or Path("runs") / f"evaluate-{label}"
-    drawing = recipe.evaluation.drawing
-    if recipe.evaluation.benchmarks or drawing is None:
+    drawing, reconstruction = recipe.evaluation.drawing, recipe.evaluation.reconstruction
+    if is_directory(model) and is_saved_image_tokenizer(model_directory(model)):
+        paints = what_paints(model)
+        if recipe.model.resolution is not None and (recipe_name is not None or run_directory is not None):
+            paints = replace(paints, resolution=whole_view(recipe.model.resolution.build(), f"recipe {recipe.name}"))
+        evaluate_reconstruction(reconstruction or ReconstructionRecipe(), recipe.evaluation.seed, paints, out, Console())
+        return
+    if recipe.evaluation.benchmarks or (drawing is None and reconstruction is None):
         results = evaluate_model(recipe, model, out, run_directory, Console(), settings_of(chosen), replies)
         show_scores(results, out, Console())
-    if drawing is not None:
-        if not is_directory(model):
+    cases = (("drawing", drawing, "prompts to draw"), ("reconstruction", reconstruction, "pictures to paint"))
+    for field, settings, found in cases:
+        if settings is not None and not is_directory(model):
             raise BadInput(
-                f"recipe {recipe.name}, field evaluation.drawing",
+                f"recipe {recipe.name}, field evaluation.{field}",
                 expected="nothing for a model that is no directory, run or zoo:NAME",
-                found="prompts to draw",
-                remedy="set evaluation.drawing=null",
+                found=found,
+                remedy=f"set evaluation.{field}=null",
             )
+    if drawing is not None:
         evaluate_drawing(drawing, model_directory(model), out.resolve().name, out, Console())
+    if reconstruction is not None:
+        evaluate_reconstruction(reconstruction, recipe.evaluation.seed, what_paints(model), out, Console())
 
 
 def settings_of(chosen: list[str]) -> dict[str, str]:

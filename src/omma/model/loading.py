@@ -14,6 +14,9 @@ from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
+from omma.parts.tokenizers import IMAGE_TOKENIZERS, ImageTokenizer
+from omma.parts.tokenizers.saved import MODEL_TYPE as IMAGE_TOKENIZER
+from omma.parts.tokenizers.saved import load_image_tokenizer
 from omma.parts.weights import ZOO, locate, zoo_names
 
 FILES = ("generation_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json")
@@ -72,6 +75,24 @@ def check_model(directory: Path) -> None:
         read_json(directory / name)
     _check_template(directory / TEMPLATE)
     Weights(directory)
+
+
+def is_saved_image_tokenizer(directory: Path) -> bool:
+    """Whether a directory holds an image tokenizer alone, as omma saves it. Raises BadInput without a config.json."""
+    return read_json(directory / "config.json").get("model_type") == IMAGE_TOKENIZER
+
+
+def load_saved_image_tokenizer(directory: Path) -> ImageTokenizer:
+    """A saved image tokenizer, in float32.
+
+    Raises:
+        BadInput: if files are missing or broken, or do not belong together.
+    """
+    where = directory / "config.json"
+    config = IMAGE_TOKENIZERS.parse(read_json(where).get("image_tokenizer", {}), where=f"{where}, image_tokenizer")
+    tokenizer: ImageTokenizer = config.build()
+    load_image_tokenizer(tokenizer, str(directory))
+    return tokenizer.eval()
 
 
 def _check_template(file: Path) -> None:

@@ -7,8 +7,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from omma.evaluation.report.pictures import COARSE, data_uri
 from omma.show.cutting import Box, Cutting, Piece, SeenView
 
 HUES = 7
@@ -23,9 +22,6 @@ HUES = 7
 
 WHOLE = "whole"
 """Class of what shows the whole picture."""
-
-COARSE = 160
-"""Canvases with a longest side below this are drawn with visible pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,17 +181,6 @@ def drawing_of(cutting: Cutting, pixels: Sequence[np.ndarray], *, prefix: str, l
     by_number = {canvas.id: canvas for canvas in canvases}
     blocks = tuple(_block(piece, cutting, by_number, prefix) for piece in cutting.pieces)
     return Drawing(_picture(cutting), canvases, blocks)
-
-
-def data_uri(image: Image.Image, longest: int) -> str:
-    """A picture as text, made smaller if a side is longer: PNG, or JPEG where that is shorter (photographs)."""
-    small = image.copy()
-    small.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-    lossless, photograph = io.BytesIO(), io.BytesIO()
-    small.save(lossless, "PNG")
-    small.save(photograph, "JPEG", quality=90, subsampling=0)
-    kind, data = min(("png", lossless.getvalue()), ("jpeg", photograph.getvalue()), key=lambda one: len(one[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _hue(view: SeenView) -> str:

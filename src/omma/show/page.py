@@ -11,11 +11,12 @@ from PIL import Image
 
 from omma import __version__
 from omma.evaluation.report.numbers import big, flops, memory, percent
+from omma.evaluation.report.pictures import data_uri
 from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.view import Headline
 from omma.show.cost import FORMULAS
 from omma.show.cutting import Cutting
-from omma.show.drawing import Drawing, data_uri
+from omma.show.drawing import Drawing
 from omma.storage import write_atomically
 
 PICTURE_SIDE = 1200

@@ -15,8 +15,8 @@ from omma.evaluation.drawing.evaluate import Asked, asked_for
 from omma.evaluation.drawing.prompts import Prompt
 from omma.evaluation.drawing.results import DrawingResults
 from omma.evaluation.judgement import ItemResult, Reply
+from omma.evaluation.report.pictures import data_uri
 from omma.recipe import DrawingRecipe
-from omma.show.drawing import data_uri
 from omma.study.study import Study, StudyRun
 
 A_TASK = 2

@@ -14,10 +14,10 @@ from PIL import Image
 from omma import __version__
 from omma.evaluation.judgement import ItemResult
 from omma.evaluation.report.numbers import big, seconds
+from omma.evaluation.report.pictures import data_uri
 from omma.evaluation.report.rendering import page_templates
 from omma.evaluation.report.scatter import Scatter, scatter
 from omma.evaluation.trust.pairs import ALPHA
-from omma.show.drawing import data_uri
 from omma.storage import write_atomically
 from omma.study.comparison import ChoiceScores, Comparison, Outcome, Pair
 from omma.study.drawn import Row

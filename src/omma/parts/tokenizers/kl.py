@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from omma.errors import BadInput
 from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import NORMALIZATIONS
+from omma.parts.pixels import normalize
+from omma.parts.quantizers.base import on_grid, rows
+from omma.parts.resolution.base import Grid
 from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, Autoencoder, Encoded
 from omma.parts.tokenizers.convolutional import diffusers_vae
 from omma.parts.tokenizers.networks import NETWORKS, Network
@@ -65,3 +69,13 @@ class KlAutoencoder(Autoencoder):
         found = self.distribution(pixels_NCHW)
         vectors = found.sample() if self.training else found.mode()
         return Encoded(vectors, vectors, None, {"kl": self.config.kl * found.kl().mean()})
+
+    @torch.no_grad()
+    def read(self, views_NHW3: Tensor) -> Tensor:
+        """The means [N, T, D] of the vectors, row by row."""
+        pixels = normalize(views_NHW3, *self.normalization)
+        return rows(self.distribution(pixels.to(next(self.parameters()).dtype)).mode())
+
+    def lookup(self, codes_NT: Tensor, grid: Grid) -> Tensor:
+        """Vectors [N, T, D] on their grid: they stand for themselves."""
+        return on_grid(codes_NT, grid)

@@ -1,0 +1,1 @@
+"""How well an image tokenizer paints what it has read. See `omma.evaluation.reconstruction.measure`."""
