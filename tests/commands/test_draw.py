@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from model.interop.test_var import published_tokenizer, published_transformer
-from omma.commands.draw import GAP, after_steps
+from omma.commands.draw import GAP, after_steps, evenly_chosen
 from omma.model.emerging import Stand
 from omma.model.interop.var import FILES
 from omma.model.saving import save_composition
@@ -80,9 +80,9 @@ def test_how_pictures_came_about(model: Path, draws: Any, tmp_path: Path) -> Non
 
 def test_of_many_steps_some_are_shown_the_first_and_last_among_them() -> None:
     seen = [partial(torch.full, (2, 4, 4, 3), number, dtype=torch.uint8) for number in range(64)]
-    stands = [Stand(0, 2, "drawing", 1, 64, "", views) for views in (None, *seen)]
+    stands = [Stand(0, 2, "drawing", 1, 64, "", None, views) for views in (None, *seen)]
     for most, shown in ((1, [63]), (4, [0, 21, 42, 63]), (100, list(range(64)))):
-        rows = after_steps(stands, most)
+        rows = after_steps(evenly_chosen(stands, most))
         assert [[np.asarray(picture)[0, 0, 0] for picture in row] for row in rows] == [shown, shown]
 
 

@@ -159,7 +159,6 @@ NOT_A_PICTURE = "not.png"
         ([], "RECIPE: expected the name of a recipe, found none"),
         (["--image", "PICTURE"], "RECIPE: expected the name of a recipe, found none"),
         (["lm-small", "--image", "PICTURE"], "recipe lm-small: expected one that takes pictures"),
-        (["vq-tokenizer", "--size", "debug", "--image", "PICTURE"], "expected one that takes pictures, found an image tokenizer alone"),
         (
             ["llava-1.5", "--size", "debug", "--image", "PICTURE", "--out", "PICTURE"],
             "--out: expected the name of a page",

@@ -24,14 +24,22 @@ def show(
     recipe: Annotated[
         str | None,
         typer.Argument(
-            help="A recipe's name (see `omma recipes`) or a .yaml file.", metavar="RECIPE", show_default=False
+            help="A recipe's name (see `omma recipes`), a .yaml file; or a run, a saved model or zoo:NAME, with --image.",
+            metavar="RECIPE",
+            show_default=False,
         ),
     ] = None,
     overrides: Overrides = None,
     size: Size = "small",
     image: Annotated[
         Path | None,
-        typer.Option("--image", "-i", help="Draw how this picture is cut, as an HTML page.", metavar="PICTURE"),
+        typer.Option(
+            "--image", "-i", help="Draw how this picture is cut, or what is painted of it, as an HTML page.", metavar="PICTURE"
+        ),
+    ] = None,
+    prompt: Annotated[
+        str | None,
+        typer.Option("--prompt", help="Of a run that draws: draw this, too, scale by scale or step by step.", metavar="TEXT"),
     ] = None,
     everything: Annotated[
         bool, typer.Option("--all", help="Every resolution strategy side by side, instead of a recipe; with --image.")
@@ -43,7 +51,8 @@ def show(
 ) -> None:
     """Show what a recipe builds: parts, parameters, tokens per picture, memory. Or how it cuts one picture.
 
-    Nothing is trained and no weights are loaded, so the paper size can be looked at on any machine.
+    Nothing is trained and no weights of a recipe are loaded, so the paper size can be looked at on any machine. Of a run whose
+    model paints it is what that makes of a picture.
 
     [bold]Examples[/bold]
 
@@ -54,13 +63,18 @@ def show(
         omma show llava-1.5 --size paper --image picture.png
 
         omma show --all --image picture.png
+
+        omma show runs/var-small --image picture.png --prompt "a red star"
     """
     from omma.commands import show, show_picture
 
     source = context.get_parameter_source("size")
     sized = source is not None and source.name != "DEFAULT"
-    show_picture.check(recipe, image, out, everything=everything, sized=sized)
-    if image is None:
+    changed = "--size" if sized else "FIELD=VALUE" if overrides else None
+    show_picture.check(recipe, image, out, prompt, everything=everything, changed=changed)
+    if recipe is not None and show_picture.is_saved(recipe):
+        show_picture.run_saved(recipe, image, prompt, out)
+    elif image is None:
         show.run(str(recipe), size, overrides or [])
     elif recipe is None:
         show_picture.run_all(image, out)

@@ -70,7 +70,7 @@ def run(
             stands.setdefault(stand.first, []).append(stand)
             which = f" {stand.first + 1} to {stand.first + stand.count} of {count}" if count > 1 else ""
             display.update(f"{stand.doing}{which}", stand.done, stand.total, stand.words)
-    rows = [row for batch in stands.values() for row in after_steps(batch, MOST_STEPS if steps else 1)]
+    rows = [row for batch in stands.values() for row in after_steps(evenly_chosen(batch, MOST_STEPS if steps else 1))]
     console = Console(soft_wrap=True)
     _write(grid([row[-1] for row in rows]), target)
     named = "The picture is" if count == 1 else f"The {count} pictures are"
@@ -82,12 +82,16 @@ def run(
         console.print(f"From left to right, how {which} came about: {beside}.", markup=False, highlight=False)
 
 
-def after_steps(stands: Sequence[Stand], most: int) -> list[list[Image.Image]]:
-    """The pictures of a batch, one row each: after every step at which there is anything to be seen, or so many of them."""
-    seen = [stand.views for stand in stands if stand.views is not None]
+def evenly_chosen(stands: Sequence[Stand], most: int) -> list[Stand]:
+    """The steps of a batch after which there is anything to be seen, or so many of them, the last one among them."""
+    seen = [stand for stand in stands if stand.views is not None]
     count = min(most, len(seen))
-    chosen = [seen[-1 - (len(seen) - 1) * number // max(count - 1, 1)] for number in range(count)][::-1]
-    columns = [[Image.fromarray(view) for view in views().cpu().numpy()] for views in chosen]
+    return [seen[-1 - (len(seen) - 1) * number // max(count - 1, 1)] for number in range(count)][::-1]
+
+
+def after_steps(stands: Sequence[Stand]) -> list[list[Image.Image]]:
+    """The pictures of a batch, one row each, after each of these steps."""
+    columns = [[Image.fromarray(view) for view in stand.views().cpu().numpy()] for stand in stands if stand.views is not None]
     return [list(row) for row in zip(*columns, strict=True)]
 
 

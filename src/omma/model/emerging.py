@@ -47,6 +47,7 @@ class Stand:
         doing: ``drawing`` codes or vectors, or ``painting`` what these say.
         done, total: codes or vectors that are settled, and those of a picture; of painting, steps.
         words: the step, for people.
+        read: the codes [N, 0 to T] or vectors that are settled; None while a network paints.
         views: makes the pictures as they stand, uint8 [N, height, width, 3]; None where there is nothing to be seen yet.
     """
 
@@ -56,6 +57,7 @@ class Stand:
     done: int
     total: int
     words: str
+    read: Tensor | None
     views: Callable[[], Tensor] | None
 
 
@@ -79,12 +81,12 @@ def emerging(drawer: Drawer, asked: Sequence[Any], *, seeds: Sequence[int], samp
                 side = painter.scales[scale - 1]
                 words = f"scale {scale} of {len(painter.scales)}, {side} x {side}: {words}"
             views = partial(as_it_stands, tokenizer, read, painter.size) if isinstance(tokenizer, QuantizedAutoencoder) else None
-            yield Stand(first, count, "drawing", done, painter.codes, words, views)
+            yield Stand(first, count, "drawing", done, painter.codes, words, read, views)
         if isinstance(tokenizer, Diffuser):
             total = tokenizer.config.steps
             for step, whole in enumerate(tokenizer.painting(read, painter.size, own), 1):
                 view = partial(tokenizer.pixels, whole)
-                yield Stand(first, count, "painting", step, total, f"step {step:,} of {total:,}", view)
+                yield Stand(first, count, "painting", step, total, f"step {step:,} of {total:,}", None, view)
 
 
 @torch.inference_mode()
