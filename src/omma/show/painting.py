@@ -1,7 +1,7 @@
 """What an image tokenizer makes of a picture, as a page draws it: what is painted of it, its codes as a coloured map, and how it
 comes about scale by scale.
 
-A code has the colour of its place among the others of the page: the first three principal components of their vectors, as red,
+A code has the colour of its place among the others of its picture: the first three principal components of their vectors, as red,
 green and blue. Codes that stand for nearly the same have nearly the same colour.
 
 Shapes: K codes or vectors, D numbers of a vector.
