@@ -72,6 +72,20 @@ def test_what_is_not_settled_is_grey_and_says_nothing() -> None:
     assert torch.equal(as_it_stands(made, codes, (16, 16)), made.paint(codes, (16, 16), [0]))
 
 
+def test_codes_that_are_not_known_have_no_part_in_what_is_painted() -> None:
+    made = tokenizer(ONE_BOOK)
+    codes = torch.randint(1, 16, (1, 64), generator=torch.Generator().manual_seed(0))
+    some = codes.masked_fill(torch.arange(64) % 3 > 0, NO_CODE)
+    before = as_it_stands(made, some, (16, 16))
+    with torch.no_grad():
+        # Code 0 is not among them.
+        for tensor in made.quantizer.state_dict().values():
+            if tensor.shape == (16, 4):
+                tensor[0] = 100
+    assert torch.equal(as_it_stands(made, some, (16, 16)), before)
+    assert not torch.equal(as_it_stands(made, codes.masked_fill(some == NO_CODE, 0), (16, 16)), before)
+
+
 def test_of_scales_the_first_ones_alone_are_painted() -> None:
     made = tokenizer(SCALES)
     codes = torch.randint(0, 16, (2, 85), generator=torch.Generator().manual_seed(0))
