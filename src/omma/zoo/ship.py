@@ -97,6 +97,8 @@ def without_unread_blocks(model: Composition, recipe: ModelRecipe) -> Compositio
     encoder, config = model.encoder, recipe.encoder
     if model.vlm is None or not isinstance(encoder, TransformersEncoder) or encoder.hierarchical or encoder.config.tap == "final":
         return model
+    if encoder.config.also is not None:
+        return model
     settings = plain_architecture(encoder.model.config)
     read = encoder.tap % (1 + encoder.model.config.num_hidden_layers)
     assert config is not None

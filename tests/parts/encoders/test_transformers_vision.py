@@ -101,6 +101,24 @@ def test_a_tap_is_what_the_model_says() -> None:
     assert torch.equal(built(pixels), hidden[2][:, 1:])
 
 
+@torch.no_grad()
+def test_two_hidden_states_are_joined() -> None:
+    """Unified-IO 2's: the second-last one and an early one, channel by channel."""
+    built = encoder(CLIP, cls="drop", tap=-2, also=1, scale=2.0)
+    pixels = torch.randn(2, 3, 32, 32)
+    hidden = built.hidden_states(pixels)
+    assert built.width == 2 * hidden[0].shape[2]
+    assert torch.equal(built(pixels), torch.cat([hidden[2], hidden[1]], dim=2)[:, 1:] / 2)
+    with pytest.raises(BadInput) as error:
+        encoder(CLIP, cls="drop", tap=-2, also=4)
+    assert str(error.value) == (
+        "model.encoder.also: expected an index into 4 hidden states, of one with as many features as the tap, found 4; "
+        "choose one of -4, -3, -2, -1, 0, 1, 2, 3."
+    )
+    with pytest.raises(BadInput, match="with as many features as the tap, found 0; choose one of"):
+        encoder(FOCAL, cls="none", tap=-1, also=0)
+
+
 @pytest.mark.parametrize(
     ("architecture", "norm"),
     [(CLIP, "post_layernorm"), (SIGLIP, "post_layernorm"), ({**CLIP, "model_type": "dinov2"}, "layernorm")],

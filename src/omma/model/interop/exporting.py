@@ -174,6 +174,8 @@ def _check_parts(kind: Architecture, saved: Saved) -> None:
             )
     if saved.scale != 1 and not kind.readers:
         raise saved.misfit("encoder.scale", expected=f"1, since {kind.name} divides by none", found=saved.scale)
+    if (also := getattr(saved.parts["encoder"], "also", None)) is not None:
+        raise saved.misfit("encoder.also", expected=f"none, since {kind.name} reads one hidden state", found=also)
 
 
 def _one_of(names: tuple[str, ...]) -> str:

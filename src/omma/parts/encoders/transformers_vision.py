@@ -66,6 +66,8 @@ class TransformersEncoder(Encoder):
         learns soonest from features near 1. Powers of two divide without rounding."""
         expert: part_field(EXPERTS) | None = None  # type: ignore[valid-type]
         """Weights that only some views use, such as `window-lora`."""
+        also: int | None = None
+        """Another hidden state, whose features are joined to those of the tap, channel by channel (Unified-IO 2: 2)."""
 
         @model_validator(mode="after")
         def _known(self) -> TransformersEncoder.Config:
@@ -118,6 +120,16 @@ class TransformersEncoder(Encoder):
                 remedy=f"choose one between {-states} and {states - 1}",
             )
         rows, columns, self.width = final if config.tap == "final" else shapes[self.tap]
+        if config.also is not None:
+            legal = [number for number in range(-states, states) if shapes[number][:2] == (rows, columns)]
+            if config.also not in legal:
+                raise BadInput(
+                    "model.encoder.also",
+                    expected=f"an index into {states} hidden states, of one with as many features as the tap",
+                    found=str(config.also),
+                    remedy=f"choose one of {', '.join(map(str, legal))}",
+                )
+            self.width += shapes[config.also][2]
         self.leading = 0 if self.hierarchical else rows * columns - math.prod(self.patches(self._own))
         self._check_cls()
         self.expert = attach(config.expert, self.model, inside="encoder")
@@ -249,6 +261,8 @@ class TransformersEncoder(Encoder):
     def forward(self, pixels_NCHW: Tensor) -> Tensor:
         output = self._run(self.model, pixels_NCHW)
         hidden = self._rows(self._final(output) if self.config.tap == "final" else output.hidden_states[self.tap])
+        if self.config.also is not None:
+            hidden = torch.cat([hidden, self._rows(output.hidden_states[self.config.also])], dim=2)
         if self.config.scale != 1:
             hidden = hidden / self.config.scale
         keep = self.config.cls == "keep"
