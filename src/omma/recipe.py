@@ -60,9 +60,10 @@ class Rate(Settings):
 
 
 class Optimizer(Settings):
-    """AdamW, or Muon for hidden matrices with AdamW for the rest (Jordan et al. 2024)."""
+    """AdamW; Muon for hidden matrices with AdamW for the rest (Jordan et al. 2024); or Adafactor (arXiv 1804.04235), whose rates
+    are shares of the parameters' own size."""
 
-    type: Literal["adamw", "muon"] = "adamw"
+    type: Literal["adamw", "muon", "adafactor"] = "adamw"
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = Field(default=1e-8, gt=0)
     """What AdamW adds to the root of its second moment."""
@@ -72,13 +73,14 @@ class Optimizer(Settings):
 
 
 class Schedule(Settings):
-    """Linear warm-up, then constant, or falling to ``final`` (a fraction of the rate) as cosine, line or trapezoid.
+    """Linear warm-up, then constant, falling as the inverse root of the steps, or falling to ``final`` (a fraction of the rate)
+    as cosine, line or trapezoid.
 
     A trapezoid is constant and falls in a line over the last ``decay`` of the steps, so a run can be prolonged from any
     checkpoint before the fall.
     """
 
-    shape: Literal["constant", "cosine", "linear", "trapezoid"] = "cosine"
+    shape: Literal["constant", "inverse-root", "cosine", "linear", "trapezoid"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, le=1)
     """Fraction of the stage's steps."""
     final: float = Field(default=0.0, ge=0, le=1)

@@ -37,7 +37,7 @@ def learn(module: nn.ModuleDict, optimizer: MasterOptimizer, steps: int, *, star
         optimizer.step(1.0, optimizer.gradient_norm())
 
 
-KINDS = pytest.mark.parametrize("kind", ["adamw", "muon"])
+KINDS = pytest.mark.parametrize("kind", ["adamw", "muon", "adafactor"])
 PRECISIONS = pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 
 
@@ -177,7 +177,7 @@ def test_without_any_gradient_nothing_moves() -> None:
     assert all(torch.equal(a, b) for a, b in zip(module.parameters(), before.parameters(), strict=True))
 
 
-shapes = st.sampled_from(["constant", "cosine", "linear", "trapezoid"])
+shapes = st.sampled_from(["constant", "inverse-root", "cosine", "linear", "trapezoid"])
 
 
 @given(shapes, st.floats(0, 1), st.floats(0, 1), st.floats(0.01, 1), st.integers(1, 300))
@@ -197,3 +197,23 @@ def test_shapes_at_their_marks() -> None:
     trapezoid = Schedule(shape="trapezoid", warmup=0, decay=0.2, final=0.1)
     assert [rate_factor(trapezoid, s, 100) for s in (0, 80, 90)] == [1.0, 1.0, pytest.approx(0.55)]
     assert rate_factor(Schedule(shape="linear", warmup=0), 50, 100) == 0.5
+    root = Schedule(shape="inverse-root", warmup=0.04)
+    assert [rate_factor(root, s, 100) for s in (0, 3, 15, 99)] == [0.25, 1.0, 0.5, 0.2]
+    assert rate_factor(Schedule(shape="inverse-root", warmup=0), 3, 100) == 0.5
+
+
+def test_adafactor_is_torch_s() -> None:
+    """At the rates of the groups, on gradients that are added up."""
+    module, theirs = network(), network()
+    learn(module, optimizer_of(module, torch.float32, type="adafactor", clip=None), 3)
+    parameters = [p for name, p in theirs.named_parameters() if not name.startswith("frozen")]
+    reference = torch.optim.Adafactor(parameters, lr=0.1)
+    for step in range(3):
+        for micro in range(2):
+            ids = torch.arange(5).roll(step + micro)
+            output = theirs["head"](theirs["frozen"](torch.tanh(theirs["hidden"](theirs["embed"](ids)))))
+            (output**2).mean().backward()
+        reference.step()
+        reference.zero_grad()
+    for (name, found), expected in zip(module.named_parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, msg=name)

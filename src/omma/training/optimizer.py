@@ -25,6 +25,8 @@ def rate_factor(schedule: Schedule, step: int, steps: int) -> float:
         return (step + 1) / warmup
     if schedule.shape == "constant":
         return 1.0
+    if schedule.shape == "inverse-root":
+        return math.sqrt(max(1, warmup) / (step + 1))
     start = warmup if schedule.shape != "trapezoid" else max(warmup, round((1 - schedule.decay) * steps))
     progress = max(0, step - start) / max(1, steps - start)
     fall = (1 + math.cos(math.pi * progress)) / 2 if schedule.shape == "cosine" else 1 - progress
@@ -185,7 +187,9 @@ def _optimizers(
             target = matrices if settings.type == "muon" and name in hidden else others
             target.append({"params": [master], "rate": group.rate, "weight_decay": decay})
     optimizers: list[torch.optim.Optimizer] = []
-    if others:
+    if others and settings.type == "adafactor":
+        optimizers.append(torch.optim.Adafactor(_joined(others), lr=0.0))
+    elif others:
         optimizers.append(torch.optim.AdamW(_joined(others), lr=0.0, betas=settings.betas, eps=settings.eps, fused=True))
     if matrices:
         optimizers.append(Muon(_joined(matrices), lr=0.0))
