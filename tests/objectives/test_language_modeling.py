@@ -81,6 +81,19 @@ def test_packed_is_unpacked(share: float) -> None:
     assert_close(found, packed_found)
 
 
+def test_z_loss_written_out() -> None:
+    """Of every word that is learned, beside its cross-entropy."""
+    model = toy_model()
+    plain, with_z = (objective_of(model, z_loss=z) for z in (0.0, 0.1))
+    (batch,) = step_of(plain, samples(1)).micro_batches
+    tensors = {key: array if array.dtype.kind == "U" else torch.from_numpy(array) for key, array in batch.items()}
+    losses = [one.losses(tensors)["loss"].item() for one in (plain, with_z)]
+    hidden = decoder_hidden(model.language_model, inputs_embeds=model.embed(tensors))[:, :-1]  # type: ignore[arg-type]
+    learned = tensors["labels"][:, 1:] != -100
+    sums = model.language_model.lm_head(hidden[learned]).exp().sum(-1).log()  # type: ignore[union-attr, operator]
+    assert losses[1] == pytest.approx(losses[0] + 0.1 * float((sums**2).sum()), rel=1e-5)
+
+
 def test_accumulated_is_one() -> None:
     model = toy_model()
     chosen = mixed()

@@ -20,8 +20,10 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
 from omma.model.drawing_parts import check_announced, drawing_parts
+from omma.model.encoder_decoder import check_parts
 from omma.model.views import WHOLE, Arranger, encode, place, project
-from omma.parts.attention import word_positions
+from omma.parts.attention import PADDING, word_positions
+from omma.parts.backbones.sides import SLOT
 from omma.parts.encoders import Encoder
 from omma.parts.experts import Expert, attach
 from omma.parts.experts.routing import ImageTokens, routed
@@ -57,11 +59,14 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             d_out=self.language_model.config.hidden_size,
             marks=resolution.marks,
         )
-        Arranger(resolution, self.encoder, self.projector).check()
+        arranger = Arranger(resolution, self.encoder, self.projector)
+        arranger.check()
         self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
         self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
         if self.painter is not None:
             check_announced(self.language_model, config.announcing_token_id)
+        if self.language_model_encodes:
+            check_parts(self.language_model, arranger, self.painter, self.expert)
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
@@ -132,7 +137,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         found = 0 if vectors_NH is None else vectors_NH.shape[0]
         if placeholders != found:
             raise ValueError(f"the prompt holds {placeholders} image tokens, but the pictures give {found} vectors")
-        embedded = self.get_input_embeddings()(input_ids_BL.masked_fill(is_image, 0))
+        embedded = self.get_input_embeddings()(input_ids_BL.masked_fill(is_image | (input_ids_BL == SLOT), 0))
         if vectors_NH is None:
             return embedded
         return embedded.masked_scatter(is_image[..., None], vectors_NH.to(embedded.dtype))
@@ -140,24 +145,43 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
     @property
     def knows_pictures(self) -> bool:
         """Whether what the language model computes depends on which tokens are pictures, beyond their embeddings."""
-        return self.expert is not None or self.language_model_knows_pictures
+        return self.expert is not None or self.language_model_knows_pictures or self.language_model_encodes
 
     @property
     def language_model_knows_pictures(self) -> bool:
         """Whether its attention and its positions do: words are then counted without the pictures between them."""
         return getattr(self.language_model, "knows_pictures", False)
 
+    @property
+    def language_model_encodes(self) -> bool:
+        """Whether what is said to it goes through an encoder, which sees it in both directions."""
+        return getattr(self.language_model, "encodes", False)
+
     def routing(
-        self, input_ids_BL: Tensor, document_BL: Tensor | None = None, *, seen_B: Tensor | None = None
+        self,
+        input_ids_BL: Tensor,
+        document_BL: Tensor | None = None,
+        *,
+        before_BP: Tensor | None = None,
+        real_BS: Tensor | None = None,
     ) -> AbstractContextManager[None]:
-        """What the language model is to be called inside of: it and its expert then know the image tokens.
+        """What the language model is to be called inside of: it and its expert then know which tokens are what.
 
         Args:
-            document_BL, seen_B: see `ImageTokens.of`.
+            document_BL: of packed rows, negative for padding; one document a row if absent.
+            before_BP: ids of what is in the cache already.
+            real_BS: whether a token, those in the cache first, is no padding; all if absent. Instead of documents.
         """
         if not self.knows_pictures:
             return nullcontext()
-        return routed(ImageTokens.of(input_ids_BL == self.config.image_token_id, document_BL, seen_B=seen_B))
+        image = self.config.image_token_id
+        if self.language_model_encodes:
+            ids = input_ids_BL if before_BP is None else torch.cat([before_BP, input_ids_BL], dim=1)
+            if document_BL is None:
+                document_BL = torch.zeros_like(ids) if real_BS is None else torch.where(real_BS, 0, PADDING)
+            return routed(self.language_model.sides(ids, document_BL, image=image))  # type: ignore[operator]
+        seen_B = None if before_BP is None else (before_BP == image).any(1)
+        return routed(ImageTokens.of(input_ids_BL == image, document_BL, seen_B=seen_B))
 
     def forward(
         self,
@@ -172,7 +196,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         image_vectors: Tensor | None = None,
         labels: Tensor | None = None,
         logits_to_keep: int | Tensor = 0,
-        pictures_before: Tensor | None = None,
+        ids_before: Tensor | None = None,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Next-token logits.
@@ -184,7 +208,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             pixel_values, view_shapes, image_index: the pictures, see `image_vectors`; or
             image_vectors: [K, H], what becomes of them.
             labels: [B, L], -100 where not learned, not shifted.
-            pictures_before: [B], whether there is a picture in what is in the cache already.
+            ids_before: [B, P] of what is in the cache already, for a model that has to know.
 
         Raises:
             ValueError: without ids or embeddings, or without ids for a model that has to know which tokens are pictures.
@@ -197,7 +221,8 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             inputs_embeds = self.embed(input_ids, image_vectors)
         if self.knows_pictures and input_ids is None:
             raise ValueError("this model has to know which tokens are pictures: give input_ids beside inputs_embeds")
-        with self.routing(input_ids, seen_B=pictures_before) if input_ids is not None else nullcontext():
+        real = attention_mask.bool() if attention_mask is not None and attention_mask.ndim == 2 else None
+        with self.routing(input_ids, before_BP=ids_before, real_BS=real) if input_ids is not None else nullcontext():
             return self.language_model(
                 inputs_embeds=inputs_embeds,
                 attention_mask=attention_mask,
@@ -242,10 +267,10 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         if is_first_iteration or not kwargs.get("use_cache", True):
             inputs |= pictures
         if self.knows_pictures:
-            is_image = input_ids == self.config.image_token_id
             length = inputs["input_ids"].shape[1]
-            inputs["pictures_before"] = is_image[:, :-length].any(1)
+            inputs["ids_before"] = input_ids[:, :-length]
             if self.language_model_knows_pictures:
+                is_image = input_ids == self.config.image_token_id
                 mask = kwargs.get("attention_mask")
                 words = ~is_image if mask is None else ~is_image & mask.bool()
                 inputs["position_ids"] = word_positions(words)[:, -length:]
@@ -278,14 +303,16 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return input_ids, model_kwargs | {name: tensor for name, tensor in pictures.items() if tensor is not None}
 
 
-def target_losses(model: PreTrainedModel, hidden_NH: Tensor, targets_N: Tensor) -> Tensor:
-    """Summed cross-entropy of hidden states [N, H] against target ids [N], through the language model's output head.
+def target_losses(model: PreTrainedModel, hidden_NH: Tensor, targets_N: Tensor, z_loss: float = 0.0) -> Tensor:
+    """Summed cross-entropy of hidden states [N, H] against target ids [N], through the language model's output head, and
+    ``z_loss`` times the squared logarithms of the softmax's sums.
 
     Only the positions that are learned pass through the head: with a small model the head is a fifth of the work, and
     most positions (pictures, questions) have no target.
     """
-    logits = model.get_output_embeddings()(hidden_NH)
-    return nn.functional.cross_entropy(logits.float(), targets_N, reduction="sum")
+    logits = model.get_output_embeddings()(hidden_NH).float()
+    losses = nn.functional.cross_entropy(logits, targets_N, reduction="sum")
+    return losses + z_loss * logits.logsumexp(-1).square().sum() if z_loss else losses
 
 
 def decoder_hidden(model: PreTrainedModel, **inputs: Any) -> Tensor:

@@ -31,6 +31,7 @@ from omma.model.segments import IGNORE, Rendered, Renderer
 from omma.model.views import Arranger, joined_index, shapes_of
 from omma.objectives.base import OBJECTIVES, MicroBatch, Objective, Step
 from omma.parts.attention import PADDING, AttentionPlan
+from omma.parts.backbones.sides import SLOT
 from omma.parts.base import PartConfig
 from omma.parts.encoders.base import Normalization
 from omma.parts.resolution.layout import Arrangement
@@ -179,6 +180,9 @@ class LanguageModeling(Objective):
         prompt_share: float = Field(default=0.0, ge=0)
         """Coefficient of the mean loss on everything that is not learned as an answer (system and user words), beside 1
         for answers: what a language model that starts from nothing learns language from (arXiv 2405.14394)."""
+        z_loss: float = Field(default=0.0, ge=0)
+        """Coefficient of the squared logarithm of the softmax's sum over words, beside 1 for their cross-entropy (PaLM, arXiv
+        2204.02311, section 5)."""
 
     def __init__(self, config: Config, *, model: Composition) -> None:
         super().__init__(config)
@@ -190,6 +194,13 @@ class LanguageModeling(Objective):
                 expected=f"a language model that writes from left to right, for the objective {config.type}",
                 found=type(model.language_model).__name__,
                 remedy="use the objective masked-language-modeling",
+            )
+        if model.vlm is not None and model.vlm.language_model_encodes and config.prompt_share:
+            raise BadInput(
+                f"objective {config.type}, prompt_share",
+                expected="0, for a language model that encodes what is said to it and predicts none of it",
+                found=f"{config.prompt_share:g}",
+                remedy="leave it out",
             )
 
     @property
@@ -234,10 +245,11 @@ class LanguageModeling(Objective):
         return weights
 
     def _prompt(self, batch: Mapping[str, Any]) -> Any:
-        """Where a word of the prompt is to be predicted: real, not learned, no picture, not first of its sample."""
+        """Where a word of the prompt is to be predicted: real, not learned, of no picture, not first of its sample."""
         document = batch["document"]
         inside = (document[:, 1:] == document[:, :-1]) & (document[:, 1:] != PADDING)
-        return inside & (batch["labels"][:, 1:] == IGNORE) & (batch["input_ids"][:, 1:] != self.image_token_id)
+        ids = batch["input_ids"][:, 1:]
+        return inside & (batch["labels"][:, 1:] == IGNORE) & (ids != self.image_token_id) & (ids != SLOT)
 
     @property
     def image_token_id(self) -> int:
@@ -261,10 +273,11 @@ class LanguageModeling(Objective):
         """By term, of last hidden states."""
         language_model, told = self.model.language_model, hidden_BLH[:, :-1]
         learned = batch["labels"][:, 1:] != IGNORE
-        losses = {"loss": target_losses(language_model, told[learned], batch["labels"][:, 1:][learned])}
+        targets, z_loss = batch["labels"][:, 1:][learned], self.config.z_loss
+        losses = {"loss": target_losses(language_model, told[learned], targets, z_loss)}
         if self.config.prompt_share:
             prompt = self._prompt(batch)
-            losses["prompt"] = target_losses(language_model, told[prompt], batch["input_ids"][:, 1:][prompt])
+            losses["prompt"] = target_losses(language_model, told[prompt], batch["input_ids"][:, 1:][prompt], z_loss)
         return losses
 
     def hidden(self, batch: Mapping[str, Tensor], plan: AttentionPlan, embedded_BLH: Tensor, read_BL: Tensor) -> Tensor:

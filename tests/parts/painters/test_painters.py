@@ -13,6 +13,7 @@ from omma.errors import BadInput
 from omma.parts.backbones.var import VarModel
 from omma.parts.painters import PAINTERS, Painter
 from omma.parts.painters.base import Dice, Sampling
+from omma.parts.painters.heads import CODE_HEADS
 from omma.parts.quantizers.base import Quantizer
 from omma.parts.quantizers.lfq import Lfq
 from omma.parts.quantizers.multi_scale import MultiScale
@@ -175,6 +176,19 @@ def test_factorised_losses_are_those_of_all_codes() -> None:
     )
     embedded = painter.head.tables[0].weight[codes & 3] + painter.head.tables[1].weight[codes >> 2]
     torch.testing.assert_close(painter.head.embed(codes), embedded)
+
+
+def test_z_loss_written_out() -> None:
+    """The squared logarithm of what the softmax divides by, beside the cross-entropy."""
+    _, painter = built("raster")
+    plain = painter.head
+    head = CODE_HEADS.parse({**plain.config.to_dict(), "z_loss": 0.1}, where="head").build(
+        vocabulary=painter.quantizer.vocabulary, width=32, embeds=True
+    )
+    head.load_state_dict(plain.state_dict())
+    hidden, codes = torch.randn(50, 32), torch.arange(50) % painter.quantizer.vocabulary
+    sums = plain.predict(hidden).exp().sum(-1).log()
+    torch.testing.assert_close(head.losses(hidden, codes), plain.losses(hidden, codes) + 0.1 * sums**2)
 
 
 def test_dice_are_fair_and_filters_keep_the_likeliest() -> None:

@@ -56,14 +56,22 @@ CODE_HEADS: Registry[type[CodeHead]] = Registry("code head")
 
 
 class WholeHead(CodeHead):
-    """One logit for every code."""
+    """One logit for every code.
+
+    Attributes:
+        z_loss: coefficient of the squared logarithm of the softmax's sum, which is added to losses.
+    """
+
+    z_loss: float = 0.0
 
     def predict(self, hidden: Tensor) -> Tensor:
         """Logits [..., V]."""
         raise NotImplementedError
 
     def losses(self, hidden_MC: Tensor, codes_M: Tensor, smoothing: float = 0.0) -> Tensor:
-        return F.cross_entropy(self.predict(hidden_MC).float(), codes_M, reduction="none", label_smoothing=smoothing)
+        logits = self.predict(hidden_MC).float()
+        losses = F.cross_entropy(logits, codes_M, reduction="none", label_smoothing=smoothing)
+        return losses + self.z_loss * logits.logsumexp(-1).square() if self.z_loss else losses
 
     def choose(self, hidden_BTC: Tensor, pick: Pick) -> tuple[Tensor, Tensor]:
         return pick(self.predict(hidden_BTC))
@@ -79,9 +87,13 @@ class LinearHead(WholeHead):
         """Whether the layer's weights are the table's."""
         transform: bool = False
         """Whether another layer comes before it, with GELU and a norm, as in BERT."""
+        z_loss: float = Field(default=0.0, ge=0)
+        """Coefficient of the squared logarithm of the softmax's sum, beside 1 for the cross-entropy (PaLM, arXiv 2204.02311,
+        section 5): logits stay near 0."""
 
     def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
         super().__init__(config)
+        self.z_loss = config.z_loss
         self.table = nn.Embedding(vocabulary, width) if embeds else None
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) if config.transform else None
         if config.tied and self.table is None:
