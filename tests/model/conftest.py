@@ -36,7 +36,7 @@ _TEXTS = [
 ] * 4
 
 _STRUCTURE = ["<image>", "<|im_start|>", "<|im_end|>", "[UNUSED_TOKEN_145]", "[UNUSED_TOKEN_146]", "<0x04>", "<img>", "</img>"]
-_STRUCTURE += ["<|User|>", "<|Assistant|>", "<begin_of_image>", "<end_of_image>"]
+_STRUCTURE += ["<|User|>", "<|Assistant|>", "<begin_of_image>", "<end_of_image>", "<answer>"]
 """Tokens that chat templates are made of."""
 
 

@@ -17,6 +17,7 @@ from omma.data.sample import ImageSegment, Role, Sample, TextSegment, Turn, assi
 from omma.errors import BadInput
 from omma.model.segments import IGNORE, Renderer
 from omma.model.templates import TEMPLATES
+from omma.parts.backbones.sides import SLOT
 from omma.parts.resolution.base import Size
 
 PICTURE = MemoryImage(Image.new("RGB", (4, 4)), key="small")
@@ -79,16 +80,20 @@ def test_what_is_drawn_may_be_announced_by_a_token_of_its_own(any_tokenizer: Pre
     asked, unasked = renderer.render_canvas(turns, 3), renderer.render_unasked(turns, 3)
     words = _by_splicing(any_tokenizer, "<|User|>: <begin_of_image><image><end_of_image>\ndraw it\n\n<|Assistant|>:")
     opening = any_tokenizer.convert_tokens_to_ids("<begin_of_image>")
-    assert asked.input_ids.tolist() == [*words, 0, 0, 0]
+    assert asked.input_ids.tolist() == [*words, SLOT, SLOT, SLOT]
     assert asked.labels.tolist() == unasked.labels.tolist() == [*[IGNORE] * len(words), opening, IGNORE, IGNORE]
     bos, pad = any_tokenizer.bos_token_id, any_tokenizer.pad_token_id
-    assert unasked.input_ids.tolist() == [*(bos if token == bos else pad for token in words), 0, 0, 0]
+    assert unasked.input_ids.tolist() == [*(bos if token == bos else pad for token in words), SLOT, SLOT, SLOT]
     assert asked.image_spans and not unasked.image_spans
     # Elsewhere the image token announces a picture, behind the lead, and nothing asked for is an empty conversation.
     renderer = _renderer(any_tokenizer)
     assert renderer.render_canvas(turns, 1).labels[-1] == any_tokenizer.convert_tokens_to_ids("<image>")
     empty = (user(""), Turn(Role.ASSISTANT, ()))
     assert renderer.render_unasked(turns, 1).input_ids.tolist() == renderer.render_canvas(empty, 1).input_ids.tolist()
+    # Or says so in a sentence.
+    renderer = _renderer(any_tokenizer, "unified-io-2")
+    nothing = (user("An image of a random picture."), Turn(Role.ASSISTANT, ()))
+    assert renderer.render_unasked(turns, 1).input_ids.tolist() == renderer.render_canvas(nothing, 1).input_ids.tolist()
 
 
 def test_padding_wants_a_token_for_it(byte_level: PreTrainedTokenizerFast) -> None:

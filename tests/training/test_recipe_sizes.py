@@ -63,6 +63,9 @@ PUBLISHED = {
     + 2 * 1_011_202_432
     + 3_227_490 + 398_267_392 + 2_028_960 + 402_999_680
     + 859_520_964 + 83_653_863 + (1408 + 1) * 768,
+    # Large, without the table of sounds and the 128 rows of codes that nobody uses, with a vector for each modality of each side;
+    # CLIP-B/16's tower, two of whose hidden states are read; the layer behind it; LDM's vq-f8.
+    "unified-io2": 776_866_816 - (8_320 + 128) * 1024 + 4 * 1024 + 85_799_424 + 2 * 768 * 1024 + 67_717_295,
     # Not published: DINOv2-L with four registers, SigLIP-SO400M without its head, three layers, Vicuna-7B.
     "prismatic-dual": 304_368_640 + 4 * 1024
     + 412_987_248
@@ -153,6 +156,6 @@ def test_every_pattern_of_what_learns_matches(name: str, size: str) -> None:
 @pytest.mark.parametrize("name", [name for name, size in COMPLETE if size == "small"])
 def test_templates_of_size_small_are_the_small_tokenizer_s(name: str) -> None:
     recipe = load_recipe(name, "small")
-    tokenizer = load_tokenizer("zoo:lm-small", where="tokenizer")
+    tokenizer = load_tokenizer("zoo:lm-small", where="tokenizer", tokens=recipe.model.backbone.tokens)
     for template in {recipe.model.template, *(stage.template for stage in recipe.stages.values())} - {None}:
         assert Renderer(tokenizer, template_named(template)).image_token_id == 3  # type: ignore[arg-type]

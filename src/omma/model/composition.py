@@ -24,6 +24,7 @@ from omma.data.feature_cache import FeatureCache, FeatureReader
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.drawing_parts import drawing_parts
+from omma.model.encoder_decoder import check_answers
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.segments import Renderer
 from omma.model.templates import template_named
@@ -116,9 +117,12 @@ class Composition(nn.Module):
     def renderer(self, *, max_length: int | None = None) -> Renderer:
         """The renderer that training, evaluation and chat share."""
         assert self.tokenizer is not None
+        template = template_named(self.template)
+        if self.vlm is not None and self.vlm.language_model_encodes:
+            check_answers(self.vlm.language_model, template, self.tokenizer)
         return Renderer(
             self.tokenizer,
-            template_named(self.template),
+            template,
             runs_of=partial(_runs, self.arranger) if self.projector is not None else None,
             system=self.system,
             image_token=self.image_token,

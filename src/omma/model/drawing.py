@@ -19,6 +19,7 @@ from omma.data.sample import ImageSource, Role, Sample, Turn
 from omma.errors import BadInput
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
+from omma.parts.backbones.sides import SLOT
 from omma.parts.painters import Painter
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.resolution.base import Size
@@ -136,7 +137,7 @@ class _Reading:
         self.cache = DynamicCache()
         shown = processor.image_processor(images, return_tensors="pt").to(device) if images else {}
         input_ids = torch.from_numpy(ids).to(device)
-        self.seen = (input_ids == model.config.image_token_id).any(1)
+        self.ids = input_ids
         model(
             input_ids=input_ids,
             attention_mask=self.real.long(),
@@ -151,7 +152,8 @@ class _Reading:
         among = self.painter.seen_among(self.real.shape[1] - self.length, count).to(self.real.device)
         seen = torch.cat([self.real[:, None].expand(-1, count, -1), among.expand(rows, -1, -1)], dim=2)
         positions = self.real.sum(1, keepdim=True) + torch.arange(count, device=seen.device)
-        with model.routing(torch.full_like(positions, -1), seen_B=self.seen):
+        ids, real = torch.full_like(positions, SLOT), torch.cat([self.real, self.real.new_ones(rows, count)], dim=1)
+        with model.routing(ids, before_BP=self.ids, real_BS=real):
             hidden: Tensor = model.get_decoder()(
                 inputs_embeds=slots_BSC.to(model.dtype),
                 attention_mask=seen[:, None],
@@ -160,7 +162,7 @@ class _Reading:
                 use_cache=True,
             ).last_hidden_state
         if keep:
-            self.real = torch.cat([self.real, self.real.new_ones(rows, count)], dim=1)
+            self.real, self.ids = real, torch.cat([self.ids, ids], dim=1)
         else:
             self.cache.crop(-count)
         return hidden

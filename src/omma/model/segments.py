@@ -25,6 +25,7 @@ from transformers import PreTrainedTokenizerBase
 from omma.data.sample import ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
 from omma.model.templates import Piece, Template
+from omma.parts.backbones.sides import SLOT
 from omma.parts.resolution.base import Size
 
 IGNORE = -100
@@ -38,7 +39,7 @@ class Rendered:
     """A tokenized sample.
 
     Attributes:
-        input_ids: int64 [L].
+        input_ids: int64 [L], `omma.parts.backbones.sides.SLOT` for the slots of a picture that is to be drawn.
         labels: int64 [L], `IGNORE` where not learned; not shifted.
         image_spans: (start, length) of what every picture becomes, in order.
         canvas: how many of its last tokens stand for a picture that is to be drawn.
@@ -145,7 +146,7 @@ class Renderer:
                 found=str(length),
                 remedy="raise the maximum length, or say less before it",
             )
-        canvas = np.zeros(slots, dtype=np.int64)
+        canvas = np.full(slots, SLOT, dtype=np.int64)
         labels = np.full(length, IGNORE, dtype=np.int64)
         labels[len(said.input_ids)] = self.drawing_token_id
         return Rendered(np.concatenate([said.input_ids, canvas]), labels, said.image_spans, slots)
@@ -157,7 +158,8 @@ class Renderer:
             BadInput: as `render_canvas`, and if the format pads with a token that the tokenizer does not have.
         """
         if not self.template.drawn.padded:
-            return self.render_canvas(NOTHING_SAID, slots)
+            nothing = Turn(Role.USER, (TextSegment(self.template.drawn.nothing),))
+            return self.render_canvas((nothing, Turn(Role.ASSISTANT, ())), slots)
         if self._padding_id is None:
             raise BadInput(
                 "tokenizer",

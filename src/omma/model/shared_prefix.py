@@ -39,12 +39,15 @@ class SharedPrefix:
     def of(
         cls, model: OmmaForConditionalGeneration, ids: Sequence[np.ndarray], pictures: Sequence[Hashable]
     ) -> SharedPrefix | None:
-        """None if it does not pay, or does not fit: no pictures, none shown twice, or beginnings of several lengths.
+        """None if it does not pay, or does not fit: no pictures, none shown twice, beginnings of several lengths, or a language
+        model that sees what follows them.
 
         Args:
             ids: of each prompt.
             pictures: of each prompt, whatever tells them apart.
         """
+        if model.language_model_encodes:
+            return None
         places = [np.flatnonzero(row == model.config.image_token_id) for row in ids]
         lengths = {int(place[-1]) + 1 if len(place) else 0 for place in places}
         if len(lengths) != 1 or 0 in lengths:

@@ -7,7 +7,9 @@ Sources: LLaVA (arXiv 2304.08485, 2310.03744) for the Vicuna formats and the pla
 2312.06109), Qwen-VL (arXiv 2308.12966) and InternVL 1.5 (arXiv 2404.16821) for pictures between ``<img>`` and ``</img>``;
 the released code of InternLM-XComposer2, DeepSeek-VL, Janus, UReader (mPLUG-Owl's roles), Monkey and Fuyu for theirs. BLIP-2
 (arXiv 2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has
-BEiT-3 (arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token.
+BEiT-3 (arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token. Unified-IO 2 (arXiv
+2312.17172) encodes what the user says and decodes what the assistant says, which reaches from a token of its own to the
+end-of-sequence token.
 """
 
 from __future__ import annotations
@@ -74,12 +76,14 @@ class Drawn:
         lead: whether the assistant's lead stands before one that its turn begins with.
         padded: whether nothing asked for is padding, token for token; else it is an empty conversation.
         system: whether the system text stands before what is asked for.
+        nothing: what a conversation that asks for nothing says.
     """
 
     announced_by: str | None = None
     lead: bool = True
     padded: bool = False
     system: bool = True
+    nothing: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,6 +339,16 @@ TEMPLATES: dict[str, Template] = {
             assistant=Frame(lead=" ", end=None),
             picture_line=False,
             picture_before_bos=True,
+        ),
+        Template(
+            "unified-io-2",
+            system=Frame(after=" "),
+            user=Frame(),
+            assistant=Frame(opening="<answer>", end=None),
+            special_tokens=("<answer>", *IMG),
+            picture_line=False,
+            borders=IMG,
+            drawn=Drawn(announced_by="<img>", nothing="An image of a random picture."),
         ),
         Template(
             "plain",

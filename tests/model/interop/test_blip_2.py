@@ -214,6 +214,10 @@ def test_contradictions_are_refused(
             },
             r"encoder.scale: expected 1",
         ),
+        (
+            {"encoder": {"type": "transformers", "architecture": VISION, "tap": "final", "cls": "keep", "also": 1}},
+            r"encoder.also: expected none, since Blip2ForConditionalGeneration reads one hidden state, found 1",
+        ),
         ({"projector": {"type": "resampler", "queries": 4}}, r"projector: expected q-former, which Blip2"),
     ],
     ids=str,

@@ -229,7 +229,7 @@ def test_logits_are_what_a_mask_would_be(pair_blocks: int) -> None:
             position_ids=torch.tensor([[place - 17]]),
             past_key_values=cache,
             use_cache=True,
-            pictures_before=torch.tensor([True]),
+            ids_before=ids[:, :-1],
         )
         found.append(output.logits[0, -1])
     torch.testing.assert_close(torch.stack(found), expected, rtol=1e-4, atol=1e-4)
