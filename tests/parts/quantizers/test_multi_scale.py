@@ -7,13 +7,14 @@ import torch
 from torch.nn import functional as F
 
 from omma.parts.quantizers.multi_scale import MultiScale
+from omma.parts.quantizers.vq import Vq
 
 VAR = MultiScale.Config().build()
 
 
-def built(scales: tuple[int, ...] = (1, 2, 3, 6), codes: int = 64) -> MultiScale:
+def built(scales: tuple[int, ...] = (1, 2, 3, 6), codes: int = 64, decay: float | None = None) -> MultiScale:
     torch.manual_seed(2)
-    quantizer: MultiScale = MultiScale.Config(codes=codes, width=4, scales=scales).build()
+    quantizer: MultiScale = MultiScale.Config(codes=codes, width=4, scales=scales, decay=decay).build()
     with torch.no_grad():
         quantizer.codebook.normal_()
     return quantizer
@@ -75,6 +76,48 @@ def test_one_scale_is_vector_quantization_and_one_convolution() -> None:
     quantizer, found = built(scales=(5,)), torch.randn(2, 4, 5, 5)
     codes = torch.cdist(found.flatten(2).transpose(1, 2), quantizer.codebook[None]).argmin(2)
     assert torch.equal(quantizer(found).codes, codes)
+
+
+def test_one_scale_follows_as_vector_quantization_does() -> None:
+    quantizer, plain = built(scales=(6,), decay=0.8), Vq.Config(codes=64, width=4, decay=0.8).build()
+    plain.codebook.copy_(quantizer.codebook)
+    for seed in range(4):
+        found = torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(seed))
+        for each in (quantizer, plain):
+            torch.manual_seed(seed)
+            each.follow(found, each(found).codes)
+        torch.testing.assert_close(quantizer.codebook, plain.codebook)
+
+
+def test_a_book_that_follows_serves_all_scales() -> None:
+    quantizer = built(decay=0.9)
+    quantizer.codebook.mul_(0.01)
+    found = torch.randn(16, 4, 6, 6)
+    assert {name.split(".")[0] for name, _ in quantizer.named_parameters()} == {"phis"}
+    before = quantizer(found)
+    for _ in range(30):
+        quantizer.follow(found, quantizer(found).codes)
+    after = quantizer(found)
+    assert F.mse_loss(after.vectors, found) < 0.5 * F.mse_loss(before.vectors, found)
+    assert len(after.codes.unique()) > 60
+    # Uses are counted over all scales: half of the way from 16 * 50 vectors a step.
+    assert quantizer.uses.sum() > 0.5 * 16 * (1 + 4 + 9 + 36)
+
+
+def test_codes_follow_what_looked_them_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    quantizer, found = built(decay=0.9), torch.randn(3, 4, 6, 6)
+    moved: list[torch.Tensor] = []
+    monkeypatch.setattr(quantizer, "move", lambda *them: moved.extend(them))
+    quantizer.follow(found, quantizer(found).codes)
+    vectors, codes = moved
+    assert torch.equal(torch.cdist(vectors, quantizer.codebook).argmin(1), codes)
+
+
+def test_one_by_gradients_does_not_follow() -> None:
+    quantizer, found = built(), torch.randn(2, 4, 6, 6)
+    before = quantizer.codebook.clone()
+    quantizer.follow(found, quantizer(found).codes)
+    assert torch.equal(quantizer.codebook, before)
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 7])

@@ -2,7 +2,8 @@
 algorithms 1 and 2).
 
 All scales share one book. What a scale's codes stand for is enlarged to the whole grid, smoothed by one of a few convolutions,
-and taken off; the rest is what the next scale sees.
+and taken off; the rest is what the next scale sees. As published the book learns by gradients; one that follows by moving
+averages follows what all scales look up.
 
 Shapes: N pictures, D numbers of a vector, H rows and columns of the grid, T codes of all scales, one after another.
 """
@@ -19,8 +20,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from omma.errors import BadInput
-from omma.parts.base import PartConfig
-from omma.parts.quantizers.base import QUANTIZERS, Quantized, Quantizer, rows, straight_through
+from omma.parts.quantizers.base import QUANTIZERS, Quantized, rows, straight_through
+from omma.parts.quantizers.book import BookQuantizer
 from omma.parts.quantizers.nearest import nearest
 
 
@@ -37,18 +38,15 @@ class Phi(nn.Conv2d):
 
 
 @QUANTIZERS.register("multi-scale")
-class MultiScale(Quantizer):
-    terms = ("commitment", "codebook")
-
-    class Config(PartConfig):
+class MultiScale(BookQuantizer):
+    class Config(BookQuantizer.Config):
         codes: int = Field(default=4096, ge=2)
         width: int = Field(default=32, ge=1)
-        """Numbers of a code."""
+        decay: float | None = Field(default=None, ge=0, lt=1)
         scales: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
         """Sides of the maps of codes, coarse to fine; the last is that of the grid."""
         convolutions: int = Field(default=4, ge=1)
         """That smooth what is enlarged; scales share them."""
-        commitment: float = Field(default=0.25, ge=0)
 
         @field_validator("scales")
         @classmethod
@@ -59,8 +57,6 @@ class MultiScale(Quantizer):
 
     def __init__(self, config: Config) -> None:
         super().__init__(config)
-        self.vocabulary, self.width = config.codes, config.width
-        self.codebook = nn.Parameter(torch.empty(config.codes, config.width).uniform_(-1 / config.codes, 1 / config.codes))
         self.phis = nn.ModuleList(Phi(config.width) for _ in range(config.convolutions))
 
     def length(self, grid: Sequence[int]) -> int:
@@ -85,13 +81,12 @@ class MultiScale(Quantizer):
     def forward(self, vectors: Tensor) -> Quantized:
         whole = vectors.float()
         self.length(whole.shape[2:])
-        side, book = whole.shape[2], self.codebook.float()
+        book = self.book().detach()
         rest, sum_of_scales = whole.detach(), torch.zeros_like(whole)
         codes: list[Tensor] = []
         losses = {"commitment": whole.new_zeros(()), "codebook": whole.new_zeros(())}
-        for k, scale in enumerate(self.config.scales):
-            reduced = F.interpolate(rest, (scale, scale), mode="area") if scale != side else rest
-            codes.append(nearest(rows(reduced).flatten(0, 1), book.detach()).view(len(whole), -1))
+        for k in range(len(self.config.scales)):
+            codes.append(nearest(self._reduced(k, rest).flatten(0, 1), book).view(len(whole), -1))
             told = self.enlarged(k, codes[-1])
             sum_of_scales, rest = sum_of_scales + told, rest - told.detach()
             losses["commitment"] = losses["commitment"] + self.config.commitment * F.mse_loss(whole, sum_of_scales.detach())
@@ -104,6 +99,20 @@ class MultiScale(Quantizer):
         self.length(grid)
         *_, vectors = self.scale_by_scale(codes_NT)
         return vectors
+
+    @torch.no_grad()
+    def follow(self, vectors: Tensor, codes_NT: Tensor) -> None:
+        rest = vectors.float()
+        maps, found = self.maps(codes_NT), []
+        for k, codes in enumerate(maps):
+            found.append(self._reduced(k, rest).flatten(0, 1))
+            rest = rest - self.enlarged(k, codes)
+        self.move(torch.cat(found), torch.cat([codes.flatten() for codes in maps]))
+
+    def _reduced(self, k: int, rest_NDHH: Tensor) -> Tensor:
+        """What a scale looks up of what is left [N, scale * scale, D]."""
+        scale, side = self.config.scales[k], self.config.scales[-1]
+        return rows(F.interpolate(rest_NDHH, (scale, scale), mode="area") if scale != side else rest_NDHH)
 
     def scale_by_scale(self, codes_NT: Tensor) -> Iterator[Tensor]:
         """What the codes of the first scale, the first two, and so on, stand for together: [N, D, H, H] each.
@@ -126,7 +135,7 @@ class MultiScale(Quantizer):
     def enlarged(self, k: int, codes_NT: Tensor) -> Tensor:
         """What the codes of one scale stand for, on the whole grid."""
         scale, side = self.config.scales[k], self.config.scales[-1]
-        vectors = F.embedding(codes_NT, self.codebook.float()).transpose(1, 2).unflatten(2, (scale, scale))
+        vectors = F.embedding(codes_NT, self.book()).transpose(1, 2).unflatten(2, (scale, scale))
         if scale != side:
             vectors = F.interpolate(vectors, (side, side), mode="bicubic")
         return self.phi(k)(vectors)
