@@ -9,7 +9,7 @@ from PIL import Image
 
 from omma.data.sample import Role
 from omma.errors import BadInput
-from omma.lmms_eval.conversation import LONGEST_ANSWER, Generation, conversation
+from omma.lmms_eval.conversation import LONGEST_ANSWER, USUAL_BATCH, Generation, batch_of, conversation
 
 
 def said(role: str, *pieces: Any) -> dict[str, Any]:
@@ -78,3 +78,10 @@ def test_films_and_unfinished_conversations_are_refused() -> None:
         conversation([{"role": "user", "content": [{"type": "video", "url": "a.mp4"}]}], "film")
     with pytest.raises(BadInput, match="question q: expected a conversation that the user ends, found assistant; leave it out"):
         conversation([said("user", "Hm?"), said("assistant", "Hm.")], "q")
+
+
+def test_prompts_at_a_time() -> None:
+    assert [batch_of(size) for size in (8, "16", "auto", "auto:4")] == [8, 16, USUAL_BATCH, USUAL_BATCH]
+    for size in (0, "-1", "many", "2.5"):
+        with pytest.raises(BadInput, match=rf"batch_size: expected a number from 1 up, or auto, found {size!r}"):
+            batch_of(size)

@@ -8,7 +8,7 @@ from typing import Any
 from lmms_eval.api.instance import GenerationResult, Instance, TokenCounts
 from lmms_eval.api.model import lmms
 
-from omma.lmms_eval.conversation import Generation, conversation
+from omma.lmms_eval.conversation import USUAL_BATCH, Generation, batch_of, conversation
 from omma.model.answering import ModelAnswerer
 from omma.model.loading import model_directory
 
@@ -18,22 +18,22 @@ class OmmaChat(lmms):
 
     Args:
         model: which one.
-        batch_size: most prompts that are generated for at a time.
+        batch_size: most prompts that are generated for at a time; "auto" is 64.
         max_new_tokens: of an answer at most, whatever a task says: a model with 2,048 places has no room for 4,096.
         device, max_batch_size: what lmms-eval gives every model; the accelerator is taken if there is one.
 
     Raises:
-        BadInput: if there is no such model.
+        BadInput: if there is no such model, or no such batch.
     """
 
     is_simple = False
 
     def __init__(
-        self, model: str = "zoo:llava-1.5-small", batch_size: int | str = 64, max_new_tokens: int | None = None,
+        self, model: str = "zoo:llava-1.5-small", batch_size: int | str = USUAL_BATCH, max_new_tokens: int | None = None,
         device: str | None = None, max_batch_size: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.answerer = ModelAnswerer.from_directory(model_directory(model), batch=int(batch_size))
+        self.answerer = ModelAnswerer.from_directory(model_directory(model), batch=batch_of(batch_size))
         self.most = None if max_new_tokens is None else int(max_new_tokens)
 
     def generate_until(self, requests: list[Instance]) -> list[GenerationResult]:

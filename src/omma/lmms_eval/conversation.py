@@ -15,6 +15,8 @@ from omma.errors import BadInput
 
 LONGEST_ANSWER = 128
 """Tokens of an answer where a task does not say."""
+USUAL_BATCH = 64
+"""Prompts that are generated for at a time where nobody says how many, or `auto`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,15 @@ class Generation:
         """The answer up to where it is to end."""
         ends = [place for stop in self.until if stop and (place := text.find(stop)) >= 0]
         return text[: min(ends, default=len(text))].strip()
+
+
+def batch_of(size: int | str) -> int:
+    """Prompts at a time, of lmms-eval's ``--batch_size``. Raises BadInput if it is no number of them."""
+    if str(size).partition(":")[0] == "auto":
+        return USUAL_BATCH
+    if not str(size).isdecimal() or int(size) < 1:
+        raise BadInput("batch_size", expected="a number from 1 up, or auto", found=repr(size), remedy="change it")
+    return int(size)
 
 
 def conversation(messages: Sequence[Mapping[str, Any]], name: str) -> Sample:
