@@ -13,8 +13,9 @@ from torch import nn
 from omma.commands.memory import FORMULAS, Estimate, inference_memory, training_memory
 from omma.errors import BadInput
 from omma.evaluation.report.numbers import memory
-from omma.model.drawing_parts import drawing_parts
+from omma.model.drawing_parts import drawing_parts, share_codes
 from omma.model.views import Arranger
+from omma.parts.encoders.codes import Codes
 from omma.parts.encoders.side_by_side import SideBySide
 from omma.parts.experts import attach
 from omma.parts.painters import Painter
@@ -71,6 +72,9 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 parts |= zip(("image_tokenizer", "painter"), drawing, strict=True)
             elif model.image_tokenizer is not None:
                 parts["image_tokenizer"] = model.image_tokenizer.build()
+            if model.encoder is not None and "language_model" in parts:
+                encoder: Any = parts["encoder"]
+                share_codes(encoder, parts.get("image_tokenizer"), parts.get("painter"), parts["language_model"])  # type: ignore[arg-type]
             if model.expert is not None:
                 parts["expert"] = attach(model.expert, parts["language_model"], inside="backbone")
     except OSError as error:
@@ -113,6 +117,10 @@ def _what(config: Any, part: nn.Module) -> str:
     if isinstance(part, Painter):
         width, height = part.size
         return f"{part.codes:,} codes of {width} x {height} pixels in {part.slots:,} slots"
+    if isinstance(part, Codes):
+        reads = part.image_tokenizer
+        by = "what it draws with" if reads is None else _what(config.image_tokenizer, reads)
+        return f"{part.patch} x {part.patch} pixels a code, read by {by}"
     if isinstance(part, SideBySide):
         return "; ".join(_what(one, tower) for one, tower in zip(config.encoders, part.encoders, strict=True))
     inner = getattr(part, "model", part)

@@ -176,10 +176,10 @@ class Composition(nn.Module):
 
         def pixels_of(numbers: list[int], height: int, width: int) -> Tensor:
             stacked = torch.stack([views[number] for number in numbers]).view(-1, height, width, 3)
-            return normalize(stacked.to(self.device), *encoder.normalizations[shapes[numbers[0]][4]]).to(self.dtype)
+            pixels = normalize(stacked.to(self.device), *encoder.normalizations[shapes[numbers[0]][4]])
+            return pixels if encoder.exact else pixels.to(self.dtype)
 
-        learning = any(p.requires_grad for p in encoder.parameters())
-        found = encode(encoder, shapes, pixels_of, *(() if learning else (self._frozen,)))
+        found = encode(encoder, shapes, pixels_of, *(() if encoder.learns else (self._frozen,)))
         per_view = iter(found)
         return [torch.cat(list(islice(per_view, len(picture)))) for picture in pictures]
 

@@ -8,7 +8,9 @@ from typing import Any
 from transformers import PreTrainedModel
 
 from omma.errors import BadInput
+from omma.parts.encoders import Encoder
 from omma.parts.painters import Painter
+from omma.parts.painters.base import CodePainter
 from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.tokenizers.diffuser import Diffuser
 from omma.parts.tokenizers.diffusion import DiffusionTokenizer
@@ -64,6 +66,14 @@ def drawing_parts(
     of = {"quantizer": tokenizer.quantizer} if wants in ("codes", "sequences") else {"tokenizer": tokenizer}
     made = painter.build(**of, length=tokenizer.length(size), width=language_model.config.hidden_size)
     return tokenizer, made
+
+
+def share_codes(
+    encoder: Encoder, tokenizer: ImageTokenizer | None, painter: Painter | None, language_model: PreTrainedModel
+) -> None:
+    """Let an encoder read with what a model draws with, if it wants to. Raises BadInput if they do not fit."""
+    head = painter.head if isinstance(painter, CodePainter) and painter.head.embeds else None
+    encoder.share(tokenizer, head, language_model.config.hidden_size)
 
 
 def check_announced(language_model: PreTrainedModel, image_token_id: int) -> None:

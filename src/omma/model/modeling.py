@@ -19,7 +19,7 @@ from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from omma.model.config import OmmaConfig
-from omma.model.drawing_parts import check_announced, drawing_parts
+from omma.model.drawing_parts import check_announced, drawing_parts, share_codes
 from omma.model.encoder_decoder import check_parts
 from omma.model.views import WHOLE, Arranger, encode, place, project
 from omma.parts.attention import PADDING, word_positions
@@ -59,18 +59,21 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             d_out=self.language_model.config.hidden_size,
             marks=resolution.marks,
         )
+        self.projector.check()
         arranger = Arranger(resolution, self.encoder, self.projector)
         arranger.check()
         self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
         self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
         if self.painter is not None:
             check_announced(self.language_model, config.announcing_token_id)
+        share_codes(self.encoder, self.image_tokenizer, self.painter, self.language_model)
         if self.language_model_encodes:
             check_parts(self.language_model, arranger, self.painter, self.expert)
         tied = getattr(self.language_model, "_tied_weights_keys", None) or {}
         if config.tie_word_embeddings:
             self._tied_weights_keys = {f"language_model.{k}": f"language_model.{v}" for k, v in dict(tied).items()}
-        for part in (self.image_tokenizer, self.painter):
+        reads = getattr(self.encoder, "image_tokenizer", None)
+        for part in (reads, self.image_tokenizer, self.painter):
             for module in _own_modules(part) if part is not None else ():
                 module._is_hf_initialized = True  # type: ignore[assignment]
         self.post_init()
@@ -121,7 +124,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             shapes = [tuple(shape) for shape in view_shapes.tolist()]
         if features is None:
             assert pixel_values is not None
-            pixels = pixel_values.to(self.dtype)
+            pixels = pixel_values if self.encoder.exact else pixel_values.to(self.dtype)
             features = torch.cat(encode(self.encoder, shapes, lambda views, h, w: pixels[views, :, :h, :w]))
         tokens = project(self.encoder, self.projector, features.to(self.dtype), shapes)
         return place(tokens, self.projector.mark_vectors(), image_index)

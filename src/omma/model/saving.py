@@ -95,7 +95,7 @@ def _alone(model: Composition) -> torch.nn.Module:
 
 def _stored(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     """In what a tensor is stored."""
-    if name.startswith(f"image_tokenizer.{EXACT}"):
+    if name.startswith((f"image_tokenizer.{EXACT}", f"encoder.image_tokenizer.{EXACT}")):
         return torch.float32
     return dtype if tensor.is_floating_point() else tensor.dtype
 

@@ -136,8 +136,7 @@ class ItcItmItg(Objective):
         """What the projector reads of whole pictures, [B, T, C]."""
         model = self._model[0]
         assert model.encoder is not None
-        learning = any(parameter.requires_grad for parameter in model.encoder.parameters())
-        with torch.set_grad_enabled(learning and torch.is_grad_enabled()):
+        with torch.set_grad_enabled(model.encoder.learns and torch.is_grad_enabled()):
             return model.encoder(normalize(views_BHW3, *model.encoder.normalizations[0]).to(model.dtype))
 
     def likeness(self, queries_BMD: Tensor, texts_BD: Tensor) -> Tensor:

@@ -5,10 +5,13 @@ Shapes: V views of one size.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
-from omma.parts.encoders.base import Triple
+if TYPE_CHECKING:
+    from omma.parts.encoders.base import Triple
 
 
 def normalize(views_VHW3: Tensor, mean: Triple, std: Triple) -> Tensor:

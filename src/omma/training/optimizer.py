@@ -150,9 +150,11 @@ def _beside_statistics(module: nn.Module) -> set[str]:
 
 
 def _exact_codes(module: nn.Module, learning: set[str]) -> set[str]:
-    """Paths of the parameters of an image tokenizer that stays as it is: rounded, it would find other codes."""
+    """Paths of the parameters of an image tokenizer that stays as it is: rounded, it would find other codes. An encoder's never
+    learns."""
     names = {name for name, _ in module.named_parameters() if name.startswith("image_tokenizer.")}
-    return set() if names & learning else names
+    reads = {name for name, _ in module.named_parameters() if name.startswith("encoder.image_tokenizer.")}
+    return reads if names & learning else names | reads
 
 
 def is_matrix(parameter: nn.Parameter) -> bool:

@@ -35,18 +35,24 @@ SMALL: dict[str, dict[str, Any]] = {
     "encoder-decoder": {"queries": 5, "width": 16, "heads": 2, "inner": 24, "layers": 2},
     "branch-linear": {"widths": [20, 12]},
     "patch-embedding": {"input_side": SIDE},
+    "identity": {},
 }
 BY_ITS_OBJECTIVE = {"patch-embedding": {"mask"}}
 """What nothing but an objective puts to use."""
 CELLS = torch.tensor([[0, 1], [-1, -1], [2, 2], [1, 0]])
 
 
+def out_of(name: str) -> int:
+    """What a projector makes of `WIDTH` channels."""
+    return WIDTH if name == "identity" else OUT
+
+
 def small(build: Build, name: str, marks: tuple[str, ...] = ("row_end", "end")) -> Projector:
-    return build(name, WIDTH, OUT, marks, **SMALL[name])
+    return build(name, WIDTH, out_of(name), marks, **SMALL[name])
 
 
 def inputs(views: int = 4) -> torch.Tensor:
-    return torch.randn(views, SIDE * SIDE, WIDTH, generator=torch.Generator().manual_seed(1))
+    return torch.randn(views, SIDE * SIDE, WIDTH, generator=torch.Generator().manual_seed(1)).requires_grad_()
 
 
 def test_all_are_here() -> None:
@@ -58,9 +64,9 @@ def test_all_are_here() -> None:
 def test_as_many_tokens_as_it_says(build: Build, name: str) -> None:
     projector = small(build, name)
     rows, columns = projector.grid((SIDE, SIDE))
-    assert projector.project(inputs(), (SIDE, SIDE), 0, CELLS).shape == (4, rows * columns, OUT)
+    assert projector.project(inputs(), (SIDE, SIDE), 0, CELLS).shape == (4, rows * columns, out_of(name))
     marks = projector.mark_vectors()
-    assert marks is not None and marks.shape == (2, OUT)
+    assert marks is not None and marks.shape == (2, out_of(name))
     assert small(build, name, marks=()).mark_vectors() is None
 
 

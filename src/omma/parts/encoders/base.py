@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry
 from omma.parts.resolution.base import Grid, Resolution, Size
+
+if TYPE_CHECKING:
+    from omma.parts.painters.heads import CodeHead
+    from omma.parts.tokenizers.base import ImageTokenizer
 
 Triple = tuple[float, float, float]
 Normalization = tuple[Triple, Triple]
@@ -31,6 +36,7 @@ class Encoder(Part, nn.Module):
         branches: how many encoders it is; a plan's views say by which they are read (`View.branch`).
         patch: side in pixels of the squares that a view is read in, whatever of it is beyond the last whole one being lost; None
             for those that are not of one patch size.
+        exact: whether it wants pixels in float32, whatever the model computes in.
     """
 
     width: int
@@ -38,6 +44,7 @@ class Encoder(Part, nn.Module):
     std: Triple
     branches: int = 1
     patch: int | None = None
+    exact: bool = False
 
     class Config(PartConfig):
         pass
@@ -71,6 +78,22 @@ class Encoder(Part, nn.Module):
                     found=str(own[changed[0]]),
                     remedy="use " + " and ".join(f"{name} {suited[name]}" for name in changed),
                 )
+
+    def share(self, tokenizer: ImageTokenizer | None, head: CodeHead | None, width: int) -> None:
+        """Take over what it has in common with what the model draws with.
+
+        Args:
+            tokenizer, head: the image tokenizer, and what embeds its codes; None where there is none.
+            width: the language model's.
+
+        Raises:
+            BadInput: if it needs what is not there.
+        """
+
+    @property
+    def learns(self) -> bool:
+        """Whether anything is learned through its features."""
+        return any(parameter.requires_grad for parameter in self.parameters())
 
     def grid(self, size: Size, branch: int = 0) -> Grid:
         """(rows, columns) of features for a view of that size (a leading CLS feature counts as its own row).

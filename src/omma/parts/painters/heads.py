@@ -27,6 +27,10 @@ class CodeHead(Part, nn.Module):
     class Config(PartConfig):
         pass
 
+    def __init__(self, config: PartConfig, *, embeds: bool) -> None:
+        super().__init__(config)
+        self.embeds = embeds
+
     def init_weights(self, std: float) -> None:
         """Initialise tables and layers with numbers of that standard deviation."""
         for module in self.modules():
@@ -92,7 +96,7 @@ class LinearHead(WholeHead):
         section 5): logits stay near 0."""
 
     def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
-        super().__init__(config)
+        super().__init__(config, embeds=embeds)
         self.z_loss = config.z_loss
         self.table = nn.Embedding(vocabulary, width) if embeds else None
         self.transform = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width)) if config.transform else None
@@ -133,7 +137,7 @@ class MlpHead(WholeHead):
         """An activation's name in `transformers` ("gelu" is the exact one)."""
 
     def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
-        super().__init__(config)
+        super().__init__(config, embeds=embeds)
         activation = ACT2FN[config.activation]
         self.table = nn.Embedding(vocabulary, config.width) if embeds else None
         layers: list[nn.Module] = [nn.Linear(config.width, width)]
@@ -160,7 +164,7 @@ class FactorisedHead(CodeHead):
         """Of each number; together as many as a code has."""
 
     def __init__(self, config: Config, *, vocabulary: int, width: int, embeds: bool) -> None:
-        super().__init__(config)
+        super().__init__(config, embeds=embeds)
         if min(config.bits) < 1 or 1 << sum(config.bits) != vocabulary:
             raise BadInput(
                 "model.painter.head.bits",

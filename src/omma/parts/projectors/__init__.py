@@ -5,6 +5,7 @@ from omma.parts.projectors import c_abstractor as c_abstractor
 from omma.parts.projectors import d_abstractor as d_abstractor
 from omma.parts.projectors import encoder_decoder as encoder_decoder
 from omma.parts.projectors import hybrid as hybrid
+from omma.parts.projectors import identity as identity
 from omma.parts.projectors import linear as linear
 from omma.parts.projectors import mlp as mlp
 from omma.parts.projectors import patch_embedding as patch_embedding

@@ -53,6 +53,10 @@ class Projector(Part, nn.Module):
         """The learned vectors [marks, d_out]; None if there are none."""
         return self.marks
 
+    def check(self) -> None:
+        """See that it can stand between encoder and language model, not only say how many tokens there are. Raises BadInput if
+        not."""
+
     def init_weights(self) -> None:
         """Begin where the paper begins, if that is elsewhere than nearly all do.
 
