@@ -37,6 +37,8 @@ _TEXTS = [
 
 _STRUCTURE = ["<image>", "<|im_start|>", "<|im_end|>", "[UNUSED_TOKEN_145]", "[UNUSED_TOKEN_146]", "<0x04>", "<img>", "</img>"]
 _STRUCTURE += ["<|User|>", "<|Assistant|>", "<begin_of_image>", "<end_of_image>", "<answer>"]
+_STRUCTURE += ["<racm3:break>", "<eoss>", "<reserved08706>"]
+_STRUCTURE += ["<|image start|>", "<|image token|>", "<|image end|>", "<|extra_200|>", "<|extra_201|>"]
 """Tokens that chat templates are made of."""
 
 
@@ -48,7 +50,7 @@ def _byte_level() -> PreTrainedTokenizerFast:
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=True)
     special = ["<pad>", "</s>", *_STRUCTURE]
     trainer = trainers.BpeTrainer(
-        vocab_size=429,
+        vocab_size=437,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         special_tokens=special,
         show_progress=False,

@@ -9,7 +9,7 @@ the released code of InternLM-XComposer2, DeepSeek-VL, Janus, UReader (mPLUG-Owl
 (arXiv 2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has
 BEiT-3 (arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token. Unified-IO 2 (arXiv
 2312.17172) encodes what the user says and decodes what the assistant says, which reaches from a token of its own to the
-end-of-sequence token.
+end-of-sequence token. Chameleon's (arXiv 2405.09818) is that of its processor in `transformers`.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ DEEPSEEK_VL_SYSTEM = (
     "You are able to understand the visual content that the user provides, "
     "and assist the user with a variety of tasks using natural language."
 )
+CHAMELEON_END = "<reserved08706>"
+"""What ends a turn of the user's in Chameleon's chats."""
 IMG = ("<img>", "</img>")
 
 
@@ -349,6 +351,15 @@ TEMPLATES: dict[str, Template] = {
             picture_line=False,
             borders=IMG,
             drawn=Drawn(announced_by="<img>", nothing="An image of a random picture."),
+        ),
+        Template(
+            "chameleon",
+            system=Frame(),
+            user=Frame(after=CHAMELEON_END),
+            assistant=Frame(end=None),
+            special_tokens=(CHAMELEON_END, "<racm3:break>", "<eoss>"),
+            picture_line=False,
+            borders=("<racm3:break>", "<eoss>"),
         ),
         Template(
             "plain",

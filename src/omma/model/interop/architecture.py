@@ -20,6 +20,7 @@ from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.interop.names import OMMA, Names
+from omma.model.interop.rows import Rows
 from omma.model.interop.weights import read_json
 from omma.model.processing import OmmaProcessor
 from omma.parts.encoders import Encoder
@@ -127,6 +128,7 @@ class Architecture(ABC):
         template: the chat format of checkpoints that bring none.
         chats: whether its processor has a chat template.
         draws: whether it draws, so that `holds` names an image tokenizer and a painter, too.
+        unused: what names of weights there begin with that are of no use.
     """
 
     config_class: ClassVar[type[PreTrainedConfig]]
@@ -139,6 +141,7 @@ class Architecture(ABC):
     template: ClassVar[str] = "vicuna-v1"
     chats: ClassVar[bool] = True
     draws: ClassVar[bool] = False
+    unused: ClassVar[tuple[str, ...]] = ()
 
     @property
     def model_type(self) -> str:
@@ -155,6 +158,14 @@ class Architecture(ABC):
         vision = settings.vision_config
         depths = getattr(vision, "depths", None)
         return (sum(depths) if depths else vision.num_hidden_layers) + settings.text_config.num_hidden_layers
+
+    def text(self, settings: Any) -> Any:
+        """The language model's config."""
+        return getattr(settings, "text_config", None)
+
+    def rows(self, settings: Any) -> dict[str, Rows]:
+        """What is a weight of its own here, by common name, and rows of another there."""
+        return {}
 
     def tied(self, settings: Any) -> bool:
         """Whether the output head is the token embedding."""
@@ -216,8 +227,11 @@ class Architecture(ABC):
 
 def check_types(kind: Architecture, settings: Any, where: str) -> None:
     """See that a checkpoint's tower and language model are such as omma can hold. Raises BadInput if not."""
-    for field, types in (("vision_config", kind.vision_types), ("text_config", kind.text_types)):
-        found = getattr(getattr(settings, field, None), "model_type", None)
+    for field, types, config in (
+        ("vision_config", kind.vision_types, getattr(settings, "vision_config", None)),
+        ("text_config", kind.text_types, kind.text(settings)),
+    ):
+        found = getattr(config, "model_type", None)
         if types and found not in types:
             raise BadInput(
                 f"{where}, {field}.model_type",

@@ -46,8 +46,9 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
     _refuse_experts(saved)
     kind, settings = _fitting(saved)
     weights = Weights(source)
-    vocabulary, names = config.text_config.vocab_size, kind.names(settings)
-    grown_by = settings.get_text_config().vocab_size - vocabulary
+    vocabulary, names, rows = config.text_config.vocab_size, kind.names(settings), kind.rows(settings)
+    codes = sum(len(one.ids) for one in rows.values() if one.whole.endswith(_VOCABULARY[0]) and not one.kept)
+    grown_by = settings.get_text_config().vocab_size - vocabulary - codes
     shapes = shapes_of(lambda: kind.model_class(settings), where=saved.where)
     expected: dict[str, tuple[int, ...]] = {}
     for name, shape in shapes.items():
@@ -55,14 +56,20 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         if common.endswith(_VOCABULARY):
             shape = (shape[0] - grown_by, *shape[1:])
         expected[common] = kind.shape_here(common, shape)
+    expected |= {name: (len(one.ids), *expected[one.whole][1:]) for name, one in rows.items()}
+    expected |= {one.whole: one.shape_left(expected[one.whole]) for one in rows.values()}
     added = kind.added(saved, settings)
     held = {common: shape for common, shape in expected.items() if common not in added}
     stored = matched(weights, held, kind.ours(saved), tied=kind.tied(settings))
     scale, dtype = saved.scale, weights.dtype()
     more = {names.written(common): tensor.to(getattr(torch, dtype)) for common, tensor in added.items()}
+    back = {one.whole: (one, weights.read({old: "" for old in stored if stored[old] == name})[""]) for name, one in rows.items()}
 
     def changed(name: str, tensor: Tensor) -> Tensor:
         common = str(names.common(name))
+        if common in back:
+            one, own = back[common]
+            tensor = one.put_back(tensor, own)
         if grown_by and common.endswith(_VOCABULARY):
             return torch.cat([tensor, tensor.new_zeros(grown_by, tensor.shape[1])])
         if common in kind.readers:
@@ -71,7 +78,8 @@ def export_transformers(model_dir: str | Path, out: str | Path) -> str:
         return tensor.reshape(kind.shape_there(common, tuple(tensor.shape)))
 
     with new_directory(Path(out)) as target:
-        weights.rewrite(target, {old: names.written(common) for old, common in stored.items()}, change=changed, more=more)
+        written = {old: names.written(common) for old, common in stored.items() if common not in rows}
+        weights.rewrite(target, written, change=changed, more=more)
         settings.dtype = dtype
         settings.architectures = [kind.name]
         settings.save_pretrained(target)

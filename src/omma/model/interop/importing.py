@@ -54,17 +54,19 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
     config, own_chat_template = _omma_config(kind, published, weights)
     expected = shapes_of(lambda: OmmaForConditionalGeneration(config), where=where)
     ours = {str(OMMA.common(name)): name for name in expected}
-    stored = matched(
-        weights,
-        {
-            common: kind.shape_there(common, expected[name])
-            for common, name in ours.items()
-        },
-        kind.names(settings),
-        tied=kind.tied(settings),
-    )
+    rows = kind.rows(settings)
+    there = {common: kind.shape_there(common, expected[name]) for common, name in ours.items() if common not in rows}
+    there |= {one.whole: one.shape_whole(there[one.whole]) for one in rows.values()}
+    if kind.unused:
+        weights.tensors = {name: one for name, one in weights.tensors.items() if not name.startswith(kind.unused)}
+    stored = matched(weights, there, kind.names(settings), tied=kind.tied(settings))
+    names = {common: old for old, common in stored.items()}
+    own = {ours[name]: weights.read({names[one.whole]: ""})[""][one.ids].contiguous() for name, one in rows.items()}
+    left = {ours[one.whole]: one for one in rows.values()}
 
     def changed(name: str, tensor: Tensor) -> Tensor:
+        if name in left:
+            tensor = left[name].left(tensor)
         return tensor.reshape(expected[name])
 
     with new_directory(Path(out)) as target:
@@ -73,6 +75,7 @@ def import_transformers(directory: str | Path, out: str | Path) -> None:
             {old: ours[common] for old, common in stored.items()},
             stem=lambda name: name.partition(".")[0],
             change=changed,
+            more=own,
         )
         config.save_pretrained(target)
         processor_of(config, published.tokenizer, chat_template=own_chat_template).save_pretrained(target)
@@ -116,7 +119,7 @@ def _settings(kind: Architecture, data: Fields, where: str) -> Any:
 def _numbers_of_layers(data: Fields) -> Iterator[int]:
     """What a config and the configs within it give as numbers of layers."""
     for name, value in data.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and name != "vocabulary_map":  # in which "layers" is a word
             yield from _numbers_of_layers(value)
         elif name.endswith("layers") and isinstance(value, int):
             yield value
@@ -140,7 +143,7 @@ def _omma_config(kind: Architecture, published: Published, weights: Weights) -> 
     template, system, own_chat_template = chat_format(
         published.directory, tokenizer, image_token=token, usual=kind.template
     )
-    text = plain(settings.text_config) | {"tie_word_embeddings": kind.tied(settings)}
+    text = plain(kind.text(settings)) | {"tie_word_embeddings": kind.tied(settings)}
     announced = TEMPLATES[template].drawn.announced_by if kind.draws else None
     config = OmmaConfig.compose(
         resolution=RESOLUTIONS.parse(parts["resolution"], where="resolution"),

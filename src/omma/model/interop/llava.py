@@ -103,6 +103,8 @@ class Llava(Architecture):
             raise saved.misfit(
                 "encoder.tap", expected=f"the number of a hidden state, which {self.name} reads", found="'final'"
             )
+        if (resample := getattr(resolution, "resample", "bicubic")) != "bicubic":
+            raise saved.misfit("resolution.resample", expected=f"'bicubic', which {self.name} has", found=repr(resample))
         check_own_side(saved, saved.tower, self)
         rows, columns = saved.tower.grid((resolution.size, resolution.size))
         return self.config_class(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omma.model.interop.architecture import Architecture
 from omma.model.interop.blip_2 import Blip2
+from omma.model.interop.chameleon import Chameleon
 from omma.model.interop.deepseek_vl import DeepseekVL
 from omma.model.interop.deepseek_vl_hybrid import DeepseekVLHybrid
 from omma.model.interop.fuyu import Fuyu
@@ -13,6 +14,6 @@ from omma.model.interop.llava import Llava, LlavaNext
 
 ARCHITECTURES: dict[str, Architecture] = {
     kind.model_type: kind
-    for kind in (Llava(), LlavaNext(), InternVL(), Fuyu(), DeepseekVL(), DeepseekVLHybrid(), Blip2(), Janus())
+    for kind in (Llava(), LlavaNext(), InternVL(), Fuyu(), DeepseekVL(), DeepseekVLHybrid(), Blip2(), Janus(), Chameleon())
 }
 """By ``model_type``; a model is exported as the first that can hold it."""

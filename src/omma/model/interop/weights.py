@@ -138,23 +138,25 @@ class Weights:
         Args:
             stem: the first part of the file name that a tensor goes to, by its new name.
             change: what becomes of a tensor, by its new name.
-            more: tensors that are new, by name; they go into the first file.
+            more: tensors that are new, by name; they go into the first file of their stem.
         """
-        groups: dict[tuple[str, Path], list[str]] = {}
+        groups: dict[tuple[str, Path | None], list[str]] = {}
         for old, new in names.items():
             groups.setdefault((stem(new), self.tensors[old].shard), []).append(old)
+        for part in {stem(new) for new in more or {}} - {part for part, _ in groups}:
+            groups[part, None] = []
         stems = Counter(part for part, _ in groups)
         written: Counter[str] = Counter()
         placed: dict[str, str] = {}
         total, unplaced = 0, dict(more or {})
-        for (part, shard), members in sorted(groups.items()):
+        for (part, shard), members in sorted(groups.items(), key=lambda group: (group[0][0], str(group[0][1]))):
             written[part] += 1
             count = f"-{written[part]:05d}-of-{stems[part]:05d}" if stems[part] > 1 else ""
             file_name = f"{part}{count}.safetensors"
-            with safe_open(shard, framework="pt") as file:
-                tensors = {names[old]: change(names[old], file.get_tensor(old)).contiguous() for old in members}
-            tensors |= unplaced
-            unplaced = {}
+            tensors = {name: unplaced.pop(name) for name in [*unplaced] if stem(name) == part}
+            if shard is not None:
+                with safe_open(shard, framework="pt") as file:
+                    tensors |= {names[old]: change(names[old], file.get_tensor(old)).contiguous() for old in members}
             save_file(tensors, target / file_name, metadata={"format": "pt"})
             placed |= dict.fromkeys(tensors, file_name)
             total += sum(tensor.nbytes for tensor in tensors.values())

@@ -8,6 +8,9 @@ stretch-square: the rest of the field (SigLIP, BLIP-2, Qwen-VL): resize regardle
 
 from __future__ import annotations
 
+from typing import Literal
+
+from PIL import Image
 from pydantic import Field
 
 from omma.parts.base import PartConfig
@@ -19,6 +22,8 @@ THINNEST = 14
 SLIMMEST = 32
 """How many times as long as wide a picture is of which all is made larger before its middle is cut out. Of longer ones the whole
 would take memory without end: 1 x 20,000 pixels would become 224 x 4,480,000."""
+
+FILTERS = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
 
 BESIDE = 8
 """Pixels on both sides of a square that interpolation may read."""
@@ -84,7 +89,8 @@ class CropSquare(Resolution):
     is_plain = True
 
     class Config(SquareConfig):
-        pass
+        resample: Literal["bicubic", "lanczos"] = "bicubic"
+        """How it is resized (Chameleon: lanczos)."""
 
     def plan(self, width: int, height: int) -> Plan:
         region, side = checked(width, height), self.config.size
@@ -95,7 +101,8 @@ class CropSquare(Resolution):
         # The long side is truncated, as transformers' get_resize_output_image_size does.
         content = (side * width_there // shortest, side * height_there // shortest)
         offset = (-((content[0] - side) // 2), -((content[1] - side) // 2))
-        return _single(width, height, Canvas(region, content, (side, side), offset))
+        filter_ = FILTERS[self.config.resample]
+        return _single(width, height, Canvas(region, content, (side, side), offset, resample=filter_))
 
 
 def _middle(width: int, height: int) -> Rectangle:
