@@ -255,15 +255,21 @@ def _check_room(backbone: Any, tokenizer: PreTrainedTokenizerBase) -> None:
         )
 
 
-def _drawing_token(model: Any, tokenizer: PreTrainedTokenizerBase) -> int | None:
-    """The id of what the chat format announces a picture with that is drawn; None for the image token."""
-    token = template_named(model.template).drawn.announced_by
+def _id_of(token: str | None, tokenizer: PreTrainedTokenizerBase) -> int | None:
+    """Of a token of the chat format, if it has one."""
     return None if token is None else tokenizer.convert_tokens_to_ids(token)  # type: ignore[no-any-return]
 
 
 def compose(model: Any, *, load_weights: bool = True) -> Composition:
     """Build what a model recipe (`omma.recipe.ModelRecipe`) describes, in float32 on the CPU."""
     if model.draws_classes:
+        if getattr(model.painter, "row_ends", False):
+            raise BadInput(
+                "model.painter.row_ends",
+                expected="a language model, whose words end rows",
+                found="one that draws classes",
+                remedy="set it to false",
+            )
         trunk = model.backbone.build().causal_lm()
         image_tokenizer, painter = drawing_parts(model.image_tokenizer, model.painter, trunk)
         if load_weights and image_tokenizer is not None and model.image_tokenizer.has_weights:
@@ -292,6 +298,7 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
     resolution = model.resolution.build() if model.resolution is not None else None
     if model.complete:
         assert tokenizer is not None
+        drawn = template_named(model.template).drawn
         config = OmmaConfig.compose(
             resolution=model.resolution,
             encoder=model.encoder,
@@ -303,7 +310,8 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
             template=model.template,
             system=model.system,
             image_token_id=tokenizer.convert_tokens_to_ids(model.image_token),
-            drawing_token_id=_drawing_token(model, tokenizer),
+            drawing_token_id=_id_of(drawn.announced_by, tokenizer),
+            row_end_token_id=_id_of(drawn.row_end, tokenizer),
         )
         vlm = OmmaForConditionalGeneration(config)
         if (

@@ -43,6 +43,7 @@ class OmmaConfig(PretrainedConfig):
             vocabulary: it is never embedded and never predicted, but by a model that draws, where it announces a picture,
             unless the chat format has another token for that.
         drawing_token_id: id of that token.
+        row_end_token_id: id of the one that ends rows of codes in the chat format, if it has any.
     """
 
     model_type = "omma"
@@ -61,6 +62,7 @@ class OmmaConfig(PretrainedConfig):
         image_tokenizer: dict[str, Any] | None = None,
         painter: dict[str, Any] | None = None,
         drawing_token_id: int | None = None,
+        row_end_token_id: int | None = None,
         **kwargs: Any,
     ) -> None:
         self.resolution = resolution
@@ -74,6 +76,7 @@ class OmmaConfig(PretrainedConfig):
         self.system = system
         self.image_token_id = image_token_id
         self.drawing_token_id = drawing_token_id
+        self.row_end_token_id = row_end_token_id
         # Generation reads sizes and special tokens here; it is derived, so `to_dict` leaves it out.
         kwargs.pop("text_config", None)
         if backbone is not None:

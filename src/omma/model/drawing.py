@@ -84,10 +84,11 @@ class PictureDrawer:
         asked = [_opened(turns) for turns in conversations]
         sampling = self.painter.usable(sampling)
         renderer, slots = self.processor.renderer, self.painter.slots
-        rows = [renderer.render_canvas(turns, slots).input_ids for turns in asked]
+        grid = self.painter.grid
+        rows = [renderer.render_canvas(turns, slots, grid).input_ids for turns in asked]
         images = [image for turns in asked for image in Sample("prompt", turns).images]
         if sampling.guidance:
-            rows += [renderer.render_unasked(turns, slots).input_ids for turns in asked]
+            rows += [renderer.render_unasked(turns, slots, grid).input_ids for turns in asked]
         reading = _Reading(self.model, self.processor, rows, images)
         announced = torch.full((len(rows),), self.model.config.announcing_token_id, device=self.model.device)
         start = self.model.get_input_embeddings()(announced)

@@ -66,6 +66,7 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
         if self.painter is not None:
             check_announced(self.language_model, config.announcing_token_id)
+            self.painter.end_rows(self.language_model.get_input_embeddings(), config.row_end_token_id)
         share_codes(self.encoder, self.image_tokenizer, self.painter, self.language_model)
         if self.language_model_encodes:
             check_parts(self.language_model, arranger, self.painter, self.expert)

@@ -26,7 +26,7 @@ from omma.data.sample import ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
 from omma.model.templates import Piece, Template
 from omma.parts.backbones.sides import SLOT
-from omma.parts.resolution.base import Size
+from omma.parts.resolution.base import Grid, Size
 
 IGNORE = -100
 """Label of a position that is not learned."""
@@ -98,6 +98,8 @@ class Renderer:
         self._bos = _automatic_bos(tokenizer)
         # Behind pictures the formats that want it so write it themselves, whatever the tokenizer would do.
         self._bos_behind = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
+        if template.writes_bos:
+            self._bos = self._bos_behind
         self._separators: dict[str, list[int]] = {}
         self._tokenizer, self._secret = _guarded(tokenizer, {token for token in needed if token})
         self._pattern = re.compile("|".join(re.escape(t) for t in sorted(self._secret, key=len, reverse=True)))
@@ -126,17 +128,21 @@ class Renderer:
         pieces = self.template.pieces(turns, eos=self.eos, system=self.system, generation_prompt=for_generation)
         return self.render_pieces(pieces, max_length=self.max_length)
 
-    def render_canvas(self, turns: Sequence[Turn], slots: int) -> Rendered:
+    def render_canvas(self, turns: Sequence[Turn], slots: int, grid: Grid = (0, 0)) -> Rendered:
         """Ids of what was said before a picture that is drawn, and of its slots; where it begins, what announces it is learned.
 
         Args:
             turns: the last one is the assistant's, up to the picture.
+            grid: rows and columns of its codes, for formats that say them.
 
         Raises:
             BadInput: if there is no room for the picture within ``max_length``.
         """
         system = self.system if self.template.drawn.system else ""
-        pieces = self.template.pieces(turns, eos=self.eos, system=system, open_end=True)
+        pieces = [*self.template.pieces(turns, eos=self.eos, system=system, open_end=True)]
+        if self.template.drawn.opening:
+            opening = self.template.drawn.opening.format(rows=grid[0], columns=grid[1])
+            pieces.append(Piece(opening, structural=True))
         said = self.render_pieces(pieces)
         length = len(said.input_ids) + slots
         if self.max_length is not None and length > self.max_length:
@@ -151,7 +157,7 @@ class Renderer:
         labels[len(said.input_ids)] = self.drawing_token_id
         return Rendered(np.concatenate([said.input_ids, canvas]), labels, said.image_spans, slots)
 
-    def render_unasked(self, turns: Sequence[Turn], slots: int) -> Rendered:
+    def render_unasked(self, turns: Sequence[Turn], slots: int, grid: Grid = (0, 0)) -> Rendered:
         """As `render_canvas`, but nothing of it is asked for, and no picture is shown.
 
         Raises:
@@ -159,7 +165,7 @@ class Renderer:
         """
         if not self.template.drawn.padded:
             nothing = Turn(Role.USER, (TextSegment(self.template.drawn.nothing),))
-            return self.render_canvas((nothing, Turn(Role.ASSISTANT, ())), slots)
+            return self.render_canvas((nothing, Turn(Role.ASSISTANT, ())), slots, grid)
         if self._padding_id is None:
             raise BadInput(
                 "tokenizer",
@@ -167,7 +173,7 @@ class Renderer:
                 found="none",
                 remedy="give it one, or choose another template",
             )
-        asked = self.render_canvas(turns, slots)
+        asked = self.render_canvas(turns, slots, grid)
         said = asked.input_ids[:-slots]
         padding = np.where(np.isin(said, self._bos_behind), said, self._padding_id)
         return replace(asked, input_ids=np.concatenate([padding, asked.input_ids[-slots:]]), image_spans=())

@@ -40,6 +40,24 @@ CHAMELEON_END = "<reserved08706>"
 IMG = ("<img>", "</img>")
 
 
+class EMU3:
+    """The tokens around pictures in Emu3's sequences (arXiv 2409.18869, section 2.3), in their order."""
+
+    begins = "<|image start|>"
+    announces = "<|image token|>"
+    row_end = "<|extra_200|>"
+    closes = "<|extra_201|>"
+    ends = "<|image end|>"
+    undesired = (
+        "lowres, bad anatomy, bad hands, text, error, missing fingers, extra digit, fewer digits, cropped, worst quality, "
+        "low quality, normal quality, jpeg artifacts, signature, watermark, username, blurry."
+    )
+    """What its authors compare with where they draw."""
+
+
+EMU3_TOKENS = (EMU3.begins, EMU3.announces, EMU3.row_end, EMU3.closes, EMU3.ends)
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A stretch of text.
@@ -79,6 +97,8 @@ class Drawn:
         padded: whether nothing asked for is padding, token for token; else it is an empty conversation.
         system: whether the system text stands before what is asked for.
         nothing: what a conversation that asks for nothing says.
+        opening: what stands before the token that announces one; {rows} and {columns} are those of its codes.
+        row_end: the token behind each row of codes, for painters that end rows.
     """
 
     announced_by: str | None = None
@@ -86,6 +106,8 @@ class Drawn:
     padded: bool = False
     system: bool = True
     nothing: str = ""
+    opening: str = ""
+    row_end: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +125,7 @@ class Template:
             placeholder in `text` and `jinja` stands for them, too: the renderer writes them.
         picture_before_bos: whether the pictures that a conversation begins with stand before the begin-of-sequence token.
         drawn: how pictures are asked for.
+        writes_bos: whether a begin-of-sequence token stands first whatever the tokenizer does by itself.
     """
 
     name: str
@@ -116,6 +139,7 @@ class Template:
     borders: tuple[str, str] = ("", "")
     picture_before_bos: bool = False
     drawn: Drawn = Drawn()
+    writes_bos: bool = False
 
     @property
     def needs_eos(self) -> bool:
@@ -246,6 +270,8 @@ def _speaks(turn: Turn) -> bool:
     return isinstance(first, TextSegment)
 
 
+EMU3_DRAWN = Drawn(announced_by=EMU3.announces, opening=f"{EMU3.begins}{{rows}}*{{columns}}", row_end=EMU3.row_end)
+
 TEMPLATES: dict[str, Template] = {
     template.name: template
     for template in (
@@ -360,6 +386,29 @@ TEMPLATES: dict[str, Template] = {
             special_tokens=(CHAMELEON_END, "<racm3:break>", "<eoss>"),
             picture_line=False,
             borders=("<racm3:break>", "<eoss>"),
+        ),
+        Template(
+            "emu3",
+            system=Frame(after=" "),
+            user=Frame(opening="USER: ", after=" "),
+            assistant=Frame(opening="ASSISTANT:", lead=" ", end=None),
+            default_system="You are a helpful assistant.",
+            special_tokens=EMU3_TOKENS,
+            picture_line=False,
+            borders=(EMU3.begins, EMU3.ends),
+            drawn=replace(EMU3_DRAWN, lead=False),
+            writes_bos=True,
+        ),
+        Template(
+            "emu3-gen",
+            system=Frame(),
+            user=Frame(),
+            assistant=Frame(end=None),
+            special_tokens=EMU3_TOKENS,
+            picture_line=False,
+            borders=(EMU3.begins, EMU3.ends),
+            drawn=replace(EMU3_DRAWN, nothing=EMU3.undesired),
+            writes_bos=True,
         ),
         Template(
             "plain",

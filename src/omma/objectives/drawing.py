@@ -31,6 +31,7 @@ from omma.parts.encoders.base import Normalization
 from omma.parts.painters import Painter
 from omma.parts.painters.base import Dice
 from omma.parts.resolution import Resolution
+from omma.parts.resolution.base import Grid
 from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.tokenizers.text_diffusion import Words, told_texts
 
@@ -57,6 +58,7 @@ class DrawingCollator(LanguageModelingCollator):
     canvas: Resolution
     canvas_normalization: Normalization
     slots: int
+    grid: Grid
     unasked: float
     closing: float
     words: Words | None
@@ -74,7 +76,7 @@ class DrawingCollator(LanguageModelingCollator):
     def _canvas(self, name: str, said: Sequence[Turn], image: ImageSource, seed: int, *, asked: bool) -> PreparedCanvas:
         try:
             render = self.renderer.render_canvas if asked else self.renderer.render_unasked
-            rendered = render(said, self.slots)
+            rendered = render(said, self.slots, self.grid)
         except BadInput as error:
             where = f"sample {name}, {error.where}"
             raise BadInput(where, expected=error.expected, found=error.found, remedy=error.remedy) from None
@@ -154,6 +156,7 @@ class Drawing(LanguageModeling):
             canvas=painter.canvas,
             canvas_normalization=self.tokenizer.normalization,
             slots=painter.slots,
+            grid=painter.grid,
             unasked=config.unasked,
             closing=config.closing,
             words=told_texts(self.tokenizer),

@@ -124,17 +124,18 @@ class Chameleon(Architecture):
             if found != expected:
                 raise saved.misfit(field, expected=f"{expected!r}, which {self.name} has", found=repr(found))
         network, book = tokenizer.network, tokenizer.quantizer
-        for field, expected, found in (
+        wanted: tuple[tuple[str, Any, Any], ...] = (
             ("network.type", "convolutional", network.type),
             ("network.groups", 32, getattr(network, "groups", None)),
             ("quantizer.type", "vq", book.type),
             ("quantizer.unit", False, getattr(book, "unit", None)),
             ("quantizer.decay", None, getattr(book, "decay", 0)),
             ("bridge", 1, tokenizer.bridge),
-        ):
-            if found != expected:
+        )
+        for name, own_one, its in wanted:
+            if its != own_one:
                 raise saved.misfit(
-                    f"encoder.image_tokenizer.{field}", expected=f"{expected!r}, which {self.name} has", found=repr(found)
+                    f"encoder.image_tokenizer.{name}", expected=f"{own_one!r}, which {self.name} has", found=repr(its)
                 )
         for token in (*BORDERS, CHAMELEON_END):
             saved.token(token)

@@ -18,7 +18,7 @@ from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import processor_of
-from omma.model.templates import TEMPLATES
+from omma.model.templates import TEMPLATES, Drawn
 from omma.parts.backbones import BACKBONES
 from omma.parts.encoders import ENCODERS
 from omma.parts.painters import PAINTERS
@@ -144,7 +144,7 @@ def _omma_config(kind: Architecture, published: Published, weights: Weights) -> 
         published.directory, tokenizer, image_token=token, usual=kind.template
     )
     text = plain(kind.text(settings)) | {"tie_word_embeddings": kind.tied(settings)}
-    announced = TEMPLATES[template].drawn.announced_by if kind.draws else None
+    drawn = TEMPLATES[template].drawn if kind.draws else Drawn()
     config = OmmaConfig.compose(
         resolution=RESOLUTIONS.parse(parts["resolution"], where="resolution"),
         encoder=ENCODERS.parse(parts["encoder"], where="encoder"),
@@ -153,7 +153,8 @@ def _omma_config(kind: Architecture, published: Published, weights: Weights) -> 
         image_tokenizer=IMAGE_TOKENIZERS.parse(parts["image_tokenizer"], where="image_tokenizer") if kind.draws else None,
         painter=PAINTERS.parse(parts["painter"], where="painter") if kind.draws else None,
         image_token_id=settings.image_token_id,
-        drawing_token_id=None if announced is None else tokenizer.convert_tokens_to_ids(announced),
+        drawing_token_id=None if drawn.announced_by is None else tokenizer.convert_tokens_to_ids(drawn.announced_by),
+        row_end_token_id=None if drawn.row_end is None else tokenizer.convert_tokens_to_ids(drawn.row_end),
         dtype=weights.dtype(),
         template=template,
         system=kind.system(published, system),

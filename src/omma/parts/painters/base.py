@@ -23,6 +23,7 @@ from omma.parts.base import Part, PartConfig, Registry, part_field
 from omma.parts.painters.heads import CodeHead, Pick
 from omma.parts.quantizers.base import Quantizer
 from omma.parts.resolution import RESOLUTIONS, Resolution
+from omma.parts.resolution.base import Grid
 from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.tokenizers.diffuser import Diffuser
 
@@ -132,11 +133,13 @@ class Painter(Part, nn.Module):
         codes: or vectors of a picture, T; the most that are drawn, where pictures have different numbers of them.
         draws: ``codes``, ``sequences`` of codes that end, ``features`` of pictures, what a text model has of ``texts``, or any
             ``conditions`` of a network.
+        grid: rows and columns of its codes; (0, 0) where they have none.
     """
 
     slots: int
     codes: int
     draws: ClassVar[str] = "codes"
+    grid: Grid = (0, 0)
 
     class Config(PartConfig):
         canvas: part_field(RESOLUTIONS)  # type: ignore[valid-type]
@@ -157,6 +160,13 @@ class Painter(Part, nn.Module):
     def size(self) -> tuple[int, int]:
         """(width, height) of what is drawn."""
         return self.canvas.plan(1, 1).views[0].size
+
+    def end_rows(self, words: nn.Module, row_end: int | None) -> None:
+        """Let it see the language model's embeddings, and the id of the word that ends rows of codes in its chat format.
+
+        Raises:
+            BadInput: if it wants that word, and there is none.
+        """
 
     def init_weights(self) -> None:
         """Initialise what it owns."""
