@@ -35,6 +35,7 @@ PUBLISHED: dict[str, tuple[dict[str, Any], int]] = {
     "two-branches": ({"sizes": (1024, 384), "fit": "pad"}, 16),
     "native": ({"patch": 30}, 30),
     "keep-ratio": ({"size": 1024, "patch": 16}, 16),
+    "pixel-budget": ({"patch": 8}, 8),
 }
 """Settings of published systems and the side of their encoders' patches; the last one is of none."""
 
@@ -43,7 +44,7 @@ LONGEST = 10_000
 SIDES = st.one_of(st.integers(1, 60), st.integers(1, 1000), st.integers(1, LONGEST))
 CORNERS = [(1, 1), (1, LONGEST), (LONGEST, 1), (LONGEST, LONGEST)]
 
-SIDE = {"native": 3, "keep-ratio": 4}
+SIDE = {"native": 3, "keep-ratio": 4, "pixel-budget": 4}
 """Of patches that suit the strategies of `STRATEGIES`; 2 for the others."""
 PROJECTOR_KINDS: dict[str, dict[str, Any]] = {
     "linear": {"type": "linear"},
@@ -58,6 +59,7 @@ FITTING = {
     ("slices", "merged"): False,
     ("native", "merged"): False,
     ("keep-ratio", "merged"): False,
+    ("pixel-budget", "merged"): False,
 }
 """Strategies and projectors that are not for each other; every other pair fits behind features of places alone."""
 

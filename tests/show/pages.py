@@ -18,7 +18,7 @@ from parts.resolution.test_strategies import STRATEGIES
 
 Tag = tuple[str, dict[str, str | None]]
 
-PATCHES = {"native": 3, "keep-ratio": 4}
+PATCHES = {"native": 3, "keep-ratio": 4, "pixel-budget": 4}
 """Sides of patches that suit a strategy's views; 2 for the others."""
 
 PLACED: dict[str, Any] = {"type": "linear"}

@@ -88,5 +88,11 @@ SYSTEMS = (
         "llava-1.5",
         ("model.resolution={type: keep-ratio, size: 336, patch: 14}",),
     ),
+    System(
+        "LLaVA-1.5 on a budget",
+        "LLaVA-1.5's parts with interpolated positions and no more pixels, in nearly the picture's shape (Emu3); not published so.",
+        "llava-1.5",
+        ("model.resolution={type: pixel-budget, least: 56448, most: 112896, patch: 14}",),
+    ),
 )
 """One for every strategy."""

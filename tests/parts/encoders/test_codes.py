@@ -9,18 +9,21 @@ import pytest
 import torch
 from PIL import Image
 
-from omma.data.sample import user
+from omma.data.sample import Role, Turn, user
 from omma.errors import BadInput
 from omma.model import OmmaForConditionalGeneration
 from omma.model.composition import Composition
+from omma.model.drawing import PictureDrawer
+from omma.model.interop.emu3 import READING
 from omma.model.loading import load_model
+from omma.model.templates import EMU3, EMU3_TOKENS
 from omma.objectives.base import OBJECTIVES
 from omma.parts.encoders import ENCODERS
 from omma.parts.painters.base import Sampling
 from omma.parts.pixels import normalize
 from omma.training.run import train
 from toy_drawing import CANVAS, DRAW, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
-from toy_training import INSTRUCT, gradients, samples, step_of, toy_model, toy_recipe
+from toy_training import INSTRUCT, MODEL, gradients, samples, step_of, toy_model, toy_recipe
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
 
@@ -113,6 +116,34 @@ def test_a_fused_model_trains_and_draws(tmp_path: Path) -> None:
     assert before.shape == (1, 64, 32)
 
 
+EMU3_STYLE: dict[str, Any] = {
+    **FUSED,
+    "resolution": {"type": "pixel-budget", "least": 64, "most": 300, "patch": 2, **READING},
+    "painter": {"type": "raster", "canvas": CANVAS, "places": False, "row_ends": True},
+    "template": "emu3-gen",
+    "backbone": {
+        **MODEL["backbone"],
+        "architecture": {**MODEL["backbone"]["architecture"], "vocab_size": 1112},
+        "tokens": list(EMU3_TOKENS),
+    },
+}
+
+
+def test_rows_of_codes_end_with_a_word_where_they_are_read_and_where_they_are_drawn(tmp_path: Path) -> None:
+    train(toy_recipe(model=EMU3_STYLE, stages={"only": {**DRAW, "steps": 2}}), tmp_path)
+    model, processor = load_model(tmp_path / "model")
+    assert model.painter is not None and (model.painter.slots, model.painter.codes) == (71, 64)
+    asked = (user("a red star"),)
+    said = processor.renderer.render_canvas((*asked, Turn(Role.ASSISTANT, ())), 71, model.painter.grid).input_ids[:-71]
+    assert processor.tokenizer.decode(said).endswith("a red star<|image start|>8*8")
+    drawn = PictureDrawer(model, processor).draw([asked], seeds=[0], sampling=Sampling(guidance=1.0))
+    assert drawn[0].size == (16, 16)
+    inputs = processor(images=[drawn[0]], text="<image> what?", return_tensors="pt")
+    row_end = processor.tokenizer.convert_tokens_to_ids(EMU3.row_end)
+    assert int((inputs["input_ids"] == row_end).sum()) == 8
+    assert model(**inputs).logits.isfinite().all()
+
+
 @pytest.mark.parametrize(
     ("model", "message"),
     [
@@ -137,6 +168,10 @@ def test_a_fused_model_trains_and_draws(tmp_path: Path) -> None:
         (
             {**OWN, "encoder": {**OWN["encoder"], "image_tokenizer": SCALES}},
             r"model\.encoder\.image_tokenizer: .* found quantized-autoencoder, with others",
+        ),
+        (
+            {**FUSED, "painter": {**FUSED["painter"], "row_ends": True}},
+            r"model\.painter\.row_ends: expected a chat format with a word that ends rows of codes, found one without",
         ),
     ],
 )

@@ -108,6 +108,11 @@ def test_raster_codes_are_those_that_teacher_forcing_would_draw(case: str) -> No
         assert torch.equal(found[:, 0], codes[:, place]), place
 
 
+def test_rows_that_end_are_equally_long() -> None:
+    with pytest.raises(BadInput, match=r"row_ends: expected pictures of rows that are equally long, found 30 codes of raster"):
+        painter_of(Vq.Config(codes=20, width=4).build(), LENGTH, type="raster", row_ends=True)
+
+
 @torch.no_grad()
 def test_raster_predicts_from_what_is_before_alone() -> None:
     trunk, painter = built("raster")

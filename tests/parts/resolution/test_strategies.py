@@ -30,6 +30,9 @@ STRATEGIES: dict[str, dict[str, Any]] = {
     "two-branches": {"sizes": (24, 8), "fit": "pad"},
     "native": {"most": (96, 54), "patch": 3},
     "keep-ratio": {"size": 32, "patch": 4},
+    "pixel-budget": {
+        "least": 600, "most": 2000, "patch": 4, "opening": "{rows}*{columns}", "row_end": "\n", "closing": "."
+    },
 }
 SHOW_ALL = [name for name in STRATEGIES if name != "crop-square"]
 SIDES = st.one_of(st.integers(1, 400), st.integers(1, 20_000))
