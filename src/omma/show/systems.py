@@ -90,7 +90,7 @@ SYSTEMS = (
     ),
     System(
         "LLaVA-1.5 on a budget",
-        "LLaVA-1.5's parts with interpolated positions and no more pixels, in nearly the picture's shape (Emu3); not published so.",
+        "LLaVA-1.5's parts with interpolated positions and no more pixels, in nearly its shape (Emu3); not published so.",
         "llava-1.5",
         ("model.resolution={type: pixel-budget, least: 56448, most: 112896, patch: 14}",),
     ),

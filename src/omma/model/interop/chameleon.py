@@ -166,7 +166,7 @@ class Chameleon(Architecture):
     def added(self, saved: Saved, settings: Any) -> dict[str, Tensor]:
         # It leads to what paints, which is not there.
         latent, width = settings.vq_config.latent_channels, settings.vq_config.embed_dim
-        return {"unused.weight": Tensor(latent, width, 1, 1).zero_(), "unused.bias": Tensor(latent).zero_()}
+        return {"unused.weight": torch.zeros(latent, width, 1, 1), "unused.bias": torch.zeros(latent)}
 
     def processor(self, saved: Saved, settings: Any) -> Fields:
         side = saved.parts["resolution"].size

@@ -25,7 +25,7 @@ from transformers.models.chameleon.modeling_chameleon import (
 
 
 class ChameleonTextConfig(LlamaConfig):
-    """Llama's, and what is different.
+    """Llama's, and what is different; vocabulary, length and norms are the published ones unless told otherwise.
 
     Args:
         swin_norm: whether norms come behind attention and network.
@@ -40,12 +40,16 @@ class ChameleonTextConfig(LlamaConfig):
         swin_norm: bool = False,
         model_parallel_size: int = 1,
         unwritten: tuple[int, int] | list[int] = (0, 0),
+        vocab_size: int = 65536,
+        max_position_embeddings: int = 4096,
+        rms_norm_eps: float = 1e-5,
         **kwargs: Any,
     ) -> None:
         self.swin_norm = swin_norm
         self.model_parallel_size = model_parallel_size
         self.unwritten = list(unwritten)
-        super().__init__(**kwargs)
+        sizes = {"vocab_size": vocab_size, "max_position_embeddings": max_position_embeddings, "rms_norm_eps": rms_norm_eps}
+        super().__init__(**sizes, **kwargs)
 
 
 class WordHead(nn.Linear):
