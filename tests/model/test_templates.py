@@ -22,7 +22,8 @@ from omma.data.sample import (
     user,
 )
 from omma.errors import BadInput
-from omma.model.templates import TEMPLATES, Piece, template_named
+from omma.model.template import Piece
+from omma.model.templates import TEMPLATES, template_named
 
 PICTURE = MemoryImage(Image.new("RGB", (4, 4)), key="test")
 CHAT = (user(PICTURE, "\nq1"), assistant("a1"), user("q2"), assistant("a2"))

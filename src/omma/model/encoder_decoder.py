@@ -5,7 +5,7 @@ from __future__ import annotations
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from omma.errors import BadInput
-from omma.model.templates import Template
+from omma.model.template import Template
 from omma.model.views import Arranger
 from omma.parts.experts import Expert
 from omma.parts.painters import Painter

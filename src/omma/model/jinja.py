@@ -1,4 +1,4 @@
-"""The Jinja that chat templates are written in, see `omma.model.templates.Template.jinja`."""
+"""The Jinja that chat templates are written in, see `omma.model.template.Template.jinja`."""
 
 from __future__ import annotations
 

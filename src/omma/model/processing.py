@@ -15,7 +15,8 @@ from omma.errors import BadInput
 from omma.model.config import OmmaConfig
 from omma.model.image_processing import OmmaImageProcessor, encoded, flat, picture
 from omma.model.segments import Renderer
-from omma.model.templates import Piece, template_named
+from omma.model.template import Piece
+from omma.model.templates import template_named
 
 logger = logging.get_logger(__name__)
 

@@ -24,7 +24,7 @@ from transformers import PreTrainedTokenizerBase
 
 from omma.data.sample import ImageSource, Role, Sample, TextSegment, Turn
 from omma.errors import BadInput
-from omma.model.templates import Piece, Template
+from omma.model.template import Piece, Template
 from omma.parts.backbones.sides import SLOT
 from omma.parts.resolution.base import Grid, Size
 

@@ -18,7 +18,8 @@ from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json, reason
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import processor_of
-from omma.model.templates import TEMPLATES, Drawn
+from omma.model.template import Drawn
+from omma.model.templates import TEMPLATES
 from omma.parts.backbones import BACKBONES
 from omma.parts.encoders import ENCODERS
 from omma.parts.painters import PAINTERS
