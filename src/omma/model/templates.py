@@ -6,7 +6,8 @@ the released code of InternLM-XComposer2, DeepSeek-VL, Janus, UReader (mPLUG-Owl
 (arXiv 2301.12597) has no frames: a question brings its own words, and the answer goes on behind it to the line's end. Nor has
 BEiT-3 (arXiv 2208.10442): a picture, then words from the begin-of-sequence to the end-of-sequence token. Unified-IO 2 (arXiv
 2312.17172) encodes what the user says and decodes what the assistant says, which reaches from a token of its own to the
-end-of-sequence token. Chameleon's (arXiv 2405.09818) and Emu3's (arXiv 2409.18869) are those of their processors in `transformers`.
+end-of-sequence token. Chameleon's (arXiv 2405.09818) and Emu3's (arXiv 2409.18869) are those of their processors in
+`transformers`.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class EMU3:
 
 
 EMU3_TOKENS = (EMU3.begins, EMU3.announces, EMU3.row_end, EMU3.closes, EMU3.ends)
-EMU3_DRAWN = Drawn(announced_by=EMU3.announces, opening=f"{EMU3.begins}{{rows}}*{{columns}}", row_end=EMU3.row_end)
+EMU3_DRAWN = Drawn(
+    announced_by=EMU3.announces, lead=False, opening=f"{EMU3.begins}{{rows}}*{{columns}}", row_end=EMU3.row_end
+)
 
 TEMPLATES: dict[str, Template] = {
     template.name: template
@@ -177,14 +180,14 @@ TEMPLATES: dict[str, Template] = {
             special_tokens=EMU3_TOKENS,
             picture_line=False,
             borders=(EMU3.begins, EMU3.ends),
-            drawn=replace(EMU3_DRAWN, lead=False),
+            drawn=EMU3_DRAWN,
             writes_bos=True,
         ),
         Template(
             "emu3-gen",
             system=Frame(),
             user=Frame(),
-            assistant=Frame(end=None),
+            assistant=Frame(lead=" ", end=None),
             special_tokens=EMU3_TOKENS,
             picture_line=False,
             borders=(EMU3.begins, EMU3.ends),
