@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from omma.commands.memory import inference_memory, training_memory
 from omma.commands.show import skeleton
+from omma.model.composition import compose
 from omma.recipe import Rate, StageRecipe, load_recipe
+from omma.training.groups import learning_groups
+from omma.training.optimizer import MasterOptimizer
 
 PROJECTOR = [Rate(pattern="projector.*", rate=1)]
 
@@ -57,6 +61,21 @@ def test_weights_and_state_are_what_training_really_holds() -> None:
     instruct = training_memory("instruct", recipe.stages["instruct"], parts, 16).terms
     assert instruct["weights"] == 2 * sum(counts.values())
     assert instruct["learning"] == 16 * (counts["projector"] + counts["language_model"])
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon", "adafactor"])
+def test_what_an_optimizer_keeps_is_what_it_really_keeps(kind: str) -> None:
+    recipe = load_recipe("llava-1.5", "debug", [f"stages.align.optimizer.type={kind}"])
+    stage, model = recipe.stages["align"], compose(recipe.model)
+    module = nn.ModuleDict({"projector": model.projector})
+    optimizer = MasterOptimizer(module, learning_groups(module, stage.learn), stage.optimizer, torch.float32)
+    for parameter in module.parameters():
+        parameter.grad = torch.randn_like(parameter)
+    optimizer.step(1.0, optimizer.gradient_norm())
+    states = [state for one in optimizer.optimizers for state in one.state.values()]
+    kept = sum(4 * tensor.numel() for state in states for name, tensor in state.items() if name != "step")
+    gradients = 4 * sum(p.numel() for p in module.parameters())
+    assert training_memory("align", stage, skeleton(recipe.model), 16).terms["learning"] == pytest.approx(kept + gradients)
 
 
 def test_checkpointing_saves_activations_and_learning_encoders_cost_some() -> None:

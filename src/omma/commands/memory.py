@@ -27,7 +27,8 @@ from omma.training.precision import storage_dtype
 
 FORMULAS = (
     "weights = parameters x 2 bytes in bf16 (4 in fp32)",
-    "learning = learning parameters x (4 master copy in bf16 + 4 gradient + 8 AdamW moments, or 4 Muon momentum)",
+    "learning = learning parameters x (4 master copy in bf16 + 4 gradient + 8 AdamW moments, or 4 Muon momentum;",
+    "  of Adafactor a number for every row and column)",
     "activations = tokens of a micro-batch x (layers x (8 x hidden + 4 x MLP width) x 2 or 4 bytes + vocabulary x 8),",
     "  of the language model, and of the encoder if it learns; with checkpointing layers x hidden, and one layer whole;",
     "  of an encoder of stages all that its modules put out",
@@ -104,9 +105,14 @@ def _rate(path: str, stage: StageRecipe) -> float:
     return next((rate.rate for rate in stage.learn if fnmatchcase(path, rate.pattern)), 0.0)
 
 
-def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> int:
-    moments = 4 if stage.optimizer.type == "muon" and is_matrix(parameter) else 8
-    return (4 if storage_dtype(stage.precision) == torch.bfloat16 else 0) + 4 + moments
+def _state_bytes(parameter: nn.Parameter, stage: StageRecipe) -> float:
+    """Of one of its numbers: master copy, gradient, and what the optimizer keeps."""
+    kept: float = 8
+    if stage.optimizer.type == "muon" and is_matrix(parameter):
+        kept = 4
+    elif stage.optimizer.type == "adafactor":
+        kept = 4 / parameter.shape[-1] + 4 / parameter.shape[-2] if parameter.ndim > 1 else 4
+    return (4 if storage_dtype(stage.precision) == torch.bfloat16 else 0) + 4 + kept
 
 
 def _put_out(tower: TransformersEncoder) -> float:
