@@ -35,6 +35,7 @@ PUBLISHED_640_480 = {
 }
 """Tokens of a picture of 640 x 480 pixels in the published systems."""
 
+
 @pytest.fixture(scope="module")
 def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("pictures") / "noise.png"
@@ -63,6 +64,7 @@ def test_all_strategies_are_compared(everything: tuple[str, Path]) -> None:
     page = Page(path.read_text())
     page.check_self_contained()
     assert page.tokens == sum(PUBLISHED_640_480.values())
+    assert re.search(r"most 112896, patch 14\b(?!,)", page.text), "texts that are not there are not told"
     counts = [int(text.replace(",", "")) for text in re.findall(r"tokens\s*([\d,]+)\s+views", page.text)]
     assert counts == sorted(PUBLISHED_640_480.values())
     assert len(path.read_bytes()) < 6_000_000

@@ -136,7 +136,7 @@ def _what(config: Any, part: nn.Module) -> str:
 
 
 def _settings(config: Any) -> str:
-    return ", ".join(f"{name} {value}" for name, value in config.model_dump(mode="json").items() if value is not None)
+    return ", ".join(f"{name} {value}" for name, value in config.model_dump(mode="json").items() if value not in (None, ""))
 
 
 def _tokens(recipe: Recipe, parts: Mapping[str, nn.Module]) -> Table:

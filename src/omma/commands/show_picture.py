@@ -163,7 +163,7 @@ def _views(parts: Mapping[str, nn.Module], picture: MemoryImage, cutting: Cuttin
 
 def _settings(config: PartConfig) -> str:
     """What a strategy's config says, in words."""
-    return ", ".join(_setting(name.replace("_", " "), value) for name, value in config)
+    return ", ".join(_setting(name.replace("_", " "), value) for name, value in config if value != "")
 
 
 def _setting(name: str, value: Any) -> str:
