@@ -13,6 +13,7 @@ from transformers import AutoModel
 
 from omma.model.loading import load_model
 from omma.parts.base import validated
+from omma.parts.tokenizers.saved import load_image_tokenizer
 from omma.parts.weights import locate
 from omma.recipe import Recipe, load_recipe
 from omma.training.run import train
@@ -67,3 +68,19 @@ def test_the_model_to_chat_with_is_what_the_demo_makes() -> None:
     made_by = shipped.partition("```yaml\n")[2].partition("```")[0]
     # Fields that recipes got since are not on the card: there they are what they are by default.
     assert validated(Recipe, yaml.safe_load(made_by), where="") == load_recipe("llava-1.5", "small")
+
+
+def test_an_image_tokenizer_is_shipped_with_a_card(tmp_path: Path) -> None:
+    recipe = load_recipe("vq-tokenizer", "debug", ["stages.tokenize.precision=fp32"])
+    train(recipe, tmp_path / "run")
+    (tmp_path / "zoo").mkdir()
+    save_whole(tmp_path / "run", tmp_path / "zoo")
+    assert recipe.model.image_tokenizer is not None
+    shipped, trained = (recipe.model.image_tokenizer.build() for _ in range(2))
+    load_image_tokenizer(shipped, str(tmp_path / "zoo"))
+    load_image_tokenizer(trained, str(tmp_path / "run" / "model"))
+    for name, tensor in trained.state_dict().items():
+        kept = tensor if name.startswith("quantizer.") else tensor.bfloat16().float()
+        assert torch.equal(shipped.state_dict()[name], kept), name
+    # The game with the discriminator begins after the first step: its losses are means over what there is.
+    assert "discriminator" in card(tmp_path / "run", "toy", "", size=1)

@@ -67,13 +67,14 @@ def final_losses(run: Path) -> dict[str, dict[str, float]]:
             record = json.loads(line)
             by_stage[record["stage"]].append(record)
     not_losses = {"stage", "step", "rate", "gradient_norm", "tokens_per_second", "images_per_second"}
-    return {
-        stage: {
-            term: sum(record[term] for record in records[-LAST:]) / len(records[-LAST:])
-            for term in records[-1]
-            if term not in not_losses
-        }
+    # A term may begin late, as that of an adversarial game does.
+    last = {
+        stage: {term: [record[term] for record in records[-LAST:] if term in record] for term in records[-1]}
         for stage, records in by_stage.items()
+    }
+    return {
+        stage: {term: sum(values) / len(values) for term, values in terms.items() if term not in not_losses}
+        for stage, terms in last.items()
     }
 
 
