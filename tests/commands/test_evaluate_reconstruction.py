@@ -90,8 +90,8 @@ def test_what_cannot_be_measured(command: Any, one_sentence: Any, tmp_path: Path
     save_image_tokenizer(IMAGE_TOKENIZERS.parse(config, where="test").build(), tmp_path, dtype=torch.float32)
     said = one_sentence(command("evaluate", tmp_path, FEW))
     assert "expected an image tokenizer that can paint what it has read, found quantized-encoder, which only reads" in said
-    (tmp_path / "model.safetensors").write_bytes(b"words")
-    assert "model.safetensors: expected the weights of an image tokenizer" in one_sentence(command("evaluate", tmp_path, FEW))
+    (tmp_path / "image_tokenizer.safetensors").write_bytes(b"words")
+    assert "image_tokenizer.safetensors: expected the weights of an image tokenizer" in one_sentence(command("evaluate", tmp_path, FEW))
 
 
 @needs_chromium

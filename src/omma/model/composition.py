@@ -270,6 +270,13 @@ def compose(model: Any, *, load_weights: bool = True) -> Composition:
                 found="one that draws classes",
                 remedy="set it to false",
             )
+        if getattr(model.painter, "announces", False):
+            raise BadInput(
+                "model.painter.announces",
+                expected="a language model, which learns when to draw",
+                found="one that draws classes, and nothing else",
+                remedy="set it to false",
+            )
         trunk = model.backbone.build().causal_lm()
         image_tokenizer, painter = drawing_parts(model.image_tokenizer, model.painter, trunk)
         if load_weights and image_tokenizer is not None and model.image_tokenizer.has_weights:

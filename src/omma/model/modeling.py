@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from omma.model.views import WHOLE, Arranger, encode, place, project
 from omma.parts.attention import PADDING, word_positions
 from omma.parts.backbones.sides import SLOT
 from omma.parts.encoders import Encoder
-from omma.parts.experts import Expert, attach
+from omma.parts.experts import TokenExpert, attach
 from omma.parts.experts.routing import ImageTokens, routed
 from omma.parts.projectors import Projector
 from omma.parts.resolution import Resolution
@@ -62,10 +62,11 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.projector.check()
         arranger = Arranger(resolution, self.encoder, self.projector)
         arranger.check()
-        self.expert: Expert | None = attach(parts["expert"], self.language_model, inside="backbone")
+        self.expert = cast(TokenExpert | None, attach(parts["expert"], self.language_model, inside="backbone"))
         self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
         if self.painter is not None:
             check_announced(self.language_model, config.announcing_token_id)
+            self.painter.announce(self.language_model, config.announcing_token_id)
             self.painter.end_rows(self.language_model.get_input_embeddings(), config.row_end_token_id)
         share_codes(self.encoder, self.image_tokenizer, self.painter, self.language_model)
         if self.language_model_encodes:
@@ -184,8 +185,13 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
             if document_BL is None:
                 document_BL = torch.zeros_like(ids) if real_BS is None else torch.where(real_BS, 0, PADDING)
             return routed(self.language_model.sides(ids, document_BL, image=image))  # type: ignore[operator]
-        seen_B = None if before_BP is None else (before_BP == image).any(1)
-        return routed(ImageTokens.of(input_ids_BL == image, document_BL, seen_B=seen_B))
+        seen_B = None if before_BP is None else self._of_pictures(before_BP).any(1)
+        return routed(ImageTokens.of(self._of_pictures(input_ids_BL), document_BL, seen_B=seen_B))
+
+    def _of_pictures(self, input_ids_BL: Tensor) -> Tensor:
+        """Which tokens [B, L] are of the pictures that the expert is for, or the language model knows."""
+        image: int = self.config.image_token_id
+        return input_ids_BL == image if self.expert is None else self.expert.takes(input_ids_BL, image)
 
     def forward(
         self,

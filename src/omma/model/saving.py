@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from omma.errors import BadInput
 from omma.model.class_painter import write_config
 from omma.model.composition import Composition
-from omma.parts.tokenizers.saved import EXACT, save_image_tokenizer
+from omma.parts.tokenizers.saved import EXACT, WEIGHTS, save_image_tokenizer
 
 PARTS = ("encoder", "projector", "language_model", "expert", "image_tokenizer", "painter")
 EXPERTS = ("expert.", "encoder.expert.")
@@ -90,7 +90,9 @@ def _alone(model: Composition) -> torch.nn.Module:
     if model.painter is not None:
         parts = {"language_model": model.language_model, "image_tokenizer": model.image_tokenizer, "painter": model.painter}
         return torch.nn.ModuleDict(parts)  # type: ignore[arg-type]
-    return model.language_model or model.image_tokenizer or model.encoder.model  # type: ignore[union-attr,return-value]
+    if model.image_tokenizer is not None:
+        return torch.nn.ModuleDict({"image_tokenizer": model.image_tokenizer})
+    return model.language_model or model.encoder.model  # type: ignore[union-attr,return-value]
 
 
 def _stored(name: str, tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
@@ -110,7 +112,7 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
     if index.is_file():
         names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
     else:
-        names = ["model.safetensors"]
+        names = [WEIGHTS if (directory / WEIGHTS).is_file() else "model.safetensors"]
     tensors: dict[str, torch.Tensor] = {}
     for name in names:
         if Path(name).name != name:

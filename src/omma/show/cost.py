@@ -79,7 +79,7 @@ def cost_of(parts: Mapping[str, nn.Module], plan: Plan, tokens: int, texts: int)
     language_model: Any = parts["language_model"]
     reading, expert = language_model_flops(language_model, tokens + texts), parts.get("expert")
     # Other experts take the place of matrices that are counted.
-    if isinstance(expert, PartialLora):
+    if isinstance(expert, PartialLora) and expert.config.pictures != "drawn":
         reading += 2 * sum(p.numel() for p in expert.parameters()) * tokens
     return Cost(
         encoder_flops(encoder, plan),

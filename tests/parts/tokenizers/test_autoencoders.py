@@ -162,10 +162,10 @@ def test_weights_from_a_file(kind: str, tmp_path: Path) -> None:
         built(TOYS[kind] | {"network": wider, "weights": str(tmp_path)})
     # In bf16 all but what codes are compared with.
     save_image_tokenizer(tokenizer, tmp_path, dtype=torch.bfloat16)
-    for name, tensor in load_file(tmp_path / "model.safetensors").items():
-        assert tensor.dtype == (torch.float32 if name.startswith("quantizer.") else torch.bfloat16)
-    (tmp_path / "model.safetensors").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match=r"model.safetensors: expected the weights of an image tokenizer"):
+    for name, tensor in load_file(tmp_path / "image_tokenizer.safetensors").items():
+        assert tensor.dtype == (torch.float32 if name.startswith("image_tokenizer.quantizer.") else torch.bfloat16)
+    (tmp_path / "image_tokenizer.safetensors").write_bytes(b"nothing")
+    with pytest.raises(BadInput, match=r"image_tokenizer.safetensors: expected the weights of an image tokenizer"):
         built(TOYS[kind] | {"weights": str(tmp_path)})
     with pytest.raises(BadInput, match=r"image tokenizer.weights: expected a directory with a config.json, found \./nowhere"):
         built(TOYS[kind] | {"weights": "./nowhere"})

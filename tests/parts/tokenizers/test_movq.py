@@ -82,7 +82,7 @@ def test_every_weight_learns(temporal: int | None) -> None:
 def test_saved_in_bf16_its_batch_norms_go_on_counting(tmp_path: Path) -> None:
     made = tokenizer()
     save_image_tokenizer(made, tmp_path, dtype=torch.bfloat16)
-    counters = {tensor.dtype for name, tensor in load_file(tmp_path / "model.safetensors").items() if name.endswith("tracked")}
+    counters = {tensor.dtype for name, tensor in load_file(tmp_path / "image_tokenizer.safetensors").items() if name.endswith("tracked")}
     assert counters == {torch.int64}
 
 

@@ -163,6 +163,8 @@ def _check_parts(kind: Architecture, saved: Saved) -> None:
             expected="a model that only reads, as architectures of transformers do that these parts fit",
             found=repr(saved.config.painter.get("type")),
         )
+    if (saved.config.painter or {}).get("announces"):
+        raise saved.misfit("painter.announces", expected="false, as nothing in transformers adds to a row", found="true")
     if saved.config.painter is None and kind.draws:
         raise saved.misfit("painter", expected=f"a model that draws, as {kind.name} does", found="none")
     for slot, types in kind.holds.items():

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from omma.errors import BadInput
+from omma.parts.backbones.sides import SLOT
 from omma.parts.base import Part, PartConfig, Registry
 
 Host = Literal["backbone", "encoder"]
@@ -32,6 +33,22 @@ class Expert(Part, nn.Module):
 
     def begin(self) -> None:
         """Take over what is to begin as a copy of the model's own weights; called whenever those were replaced."""
+
+
+class TokenExpert(Expert):
+    """An expert that tokens of pictures go through, inside a language model."""
+
+    inside = "backbone"
+
+    class Config(PartConfig):
+        pictures: Literal["read", "drawn", "all"] = "read"
+        """Tokens of which pictures go through it: read, drawn, or both. With ``drawn`` a model that learns to draw reads and
+        speaks as it did before (as LMFusion, arXiv 2412.15188)."""
+
+    def takes(self, input_ids_BL: Tensor, image_token_id: int) -> Tensor:
+        """Which tokens go through it [B, L]."""
+        is_read, is_drawn = input_ids_BL == image_token_id, input_ids_BL == SLOT
+        return {"read": is_read, "drawn": is_drawn, "all": is_read | is_drawn}[self.config.pictures]
 
 
 EXPERTS: Registry[type[Expert]] = Registry("expert")
@@ -54,5 +71,12 @@ def attach(config: PartConfig | None, model: PreTrainedModel, *, inside: Host) -
             expected=f"an expert for the {inside}",
             found=f"{config.type}, which is for the {wanted}",
             remedy=f"write it under {_FIELDS[wanted]}",
+        )
+    if getattr(model, "knows_pictures", False) and config.pictures != "read":  # type: ignore[attr-defined]
+        raise BadInput(
+            "model.expert.pictures",
+            expected=f"read, inside {type(model).__name__}, which asks for itself which tokens are pictures that it reads",
+            found=config.pictures,  # type: ignore[attr-defined]
+            remedy="set it to read",
         )
     return config.build(model=model)

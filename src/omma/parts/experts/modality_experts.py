@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from omma.errors import BadInput
-from omma.parts.base import PartConfig
-from omma.parts.experts.base import EXPERTS, Expert
+from omma.parts.experts.base import EXPERTS, TokenExpert
 from omma.parts.experts.routing import ImageTokens, carry, current_route
 from omma.parts.experts.structure import blocks_of, legal_targets
 
@@ -38,7 +37,7 @@ LAST_NORMS = ("norm", "final_layernorm", "final_layer_norm")
 
 
 @EXPERTS.register("modality-experts")
-class ModalityExperts(Expert):
+class ModalityExperts(TokenExpert):
     """Copies of a block's modules, which take the place of the originals for image tokens. The originals keep the words.
 
     They begin equal, so the model begins as it was.
@@ -47,9 +46,7 @@ class ModalityExperts(Expert):
         pair_blocks: modules for documents that hold both, of the last blocks.
     """
 
-    inside = "backbone"
-
-    class Config(PartConfig):
+    class Config(TokenExpert.Config):
         split: Literal["ffn", "all"] = "ffn"
         """``ffn``: feed-forward layers and the norms before them. ``all``: everything but attention itself, which runs over
         all tokens: also the projections of queries, keys, values and output, every norm, and the last one."""

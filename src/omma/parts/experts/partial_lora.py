@@ -15,8 +15,7 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 
 from omma.errors import BadInput
-from omma.parts.base import PartConfig
-from omma.parts.experts.base import EXPERTS, Expert
+from omma.parts.experts.base import EXPERTS, TokenExpert
 from omma.parts.experts.routing import ImageTokens, carry, current_route
 from omma.parts.experts.structure import blocks_of, legal_targets
 
@@ -24,15 +23,13 @@ WHERE = "model.expert.targets"
 
 
 @EXPERTS.register("partial-lora")
-class PartialLora(Expert):
+class PartialLora(TokenExpert):
     """``y = W x`` for words, ``y = W x + (alpha / rank) B A dropout(x)`` for image tokens, in every block.
 
     B begins at zero, so the model begins as it was.
     """
 
-    inside = "backbone"
-
-    class Config(PartConfig):
+    class Config(TokenExpert.Config):
         rank: int = Field(default=256, gt=0)
         alpha: float | None = Field(default=None, gt=0)
         """The change is multiplied with alpha / rank; alpha is as large as the rank if absent."""

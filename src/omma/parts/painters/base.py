@@ -16,10 +16,11 @@ from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
-from transformers import TopKLogitsWarper, TopPLogitsWarper
+from transformers import PreTrainedModel, TopKLogitsWarper, TopPLogitsWarper
 
 from omma.errors import BadInput
 from omma.parts.base import Part, PartConfig, Registry, part_field
+from omma.parts.painters.announcement import Announcement
 from omma.parts.painters.heads import CodeHead, Pick
 from omma.parts.quantizers.base import Quantizer
 from omma.parts.resolution import RESOLUTIONS, Resolution
@@ -131,6 +132,8 @@ class Painter(Part, nn.Module):
         canvas: how a picture is cut that is to be drawn.
         slots: of a picture, S. The last of them predict it.
         codes: or vectors of a picture, T; the most that are drawn, where pictures have different numbers of them.
+        width: of the Transformer, C.
+        announcement: what it adds to one row of a language model; None if nothing.
         draws: ``codes``, ``sequences`` of codes that end, ``features`` of pictures, what a text model has of ``texts``, or any
             ``conditions`` of a network.
         grid: rows and columns of its codes; (0, 0) where they have none.
@@ -144,9 +147,14 @@ class Painter(Part, nn.Module):
     class Config(PartConfig):
         canvas: part_field(RESOLUTIONS)  # type: ignore[valid-type]
         """The pictures that are drawn: how those are cut that are to be learned, into one view of one size."""
+        announces: bool = False
+        """Whether it adds to the row of the token that announces a picture, in the embeddings and the output layer: so a
+        language model that stays as it is learns when to draw in this way."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, width: int) -> None:
         super().__init__(config)
+        self.width = width
+        self.announcement = Announcement(width) if config.announces else None
         self.canvas: Resolution = config.canvas.build()
         if not self.canvas.is_plain:
             raise BadInput(
@@ -160,6 +168,11 @@ class Painter(Part, nn.Module):
     def size(self) -> tuple[int, int]:
         """(width, height) of what is drawn."""
         return self.canvas.plan(1, 1).views[0].size
+
+    def announce(self, language_model: PreTrainedModel, token_id: int) -> None:
+        """Let it see the language model that it draws with, and the token that announces a picture."""
+        if self.announcement is not None:
+            self.announcement.join(language_model, token_id)
 
     def end_rows(self, words: nn.Module, row_end: int | None) -> None:
         """Let it see the language model's embeddings, and the id of the word that ends rows of codes in its chat format.
@@ -225,8 +238,8 @@ class CodePainter(Painter):
 
     head: CodeHead
 
-    def __init__(self, config: Painter.Config, *, quantizer: Quantizer) -> None:
-        super().__init__(config)
+    def __init__(self, config: Painter.Config, *, quantizer: Quantizer, width: int) -> None:
+        super().__init__(config, width=width)
         # In a list: it is the tokenizer's.
         self._quantizer = [quantizer]
 
@@ -253,8 +266,8 @@ class VectorPainter(Painter):
 
     draws = "features"
 
-    def __init__(self, config: Painter.Config, *, tokenizer: Diffuser) -> None:
-        super().__init__(config)
+    def __init__(self, config: Painter.Config, *, tokenizer: Diffuser, width: int) -> None:
+        super().__init__(config, width=width)
         # In a list: it is the model's.
         self._tokenizer = [tokenizer]
 

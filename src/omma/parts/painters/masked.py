@@ -38,8 +38,8 @@ class Masked(CodePainter):
         """Of the noise on how sure codes are, at first; it falls in a line to nothing."""
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
-        super().__init__(config, quantizer=quantizer)
-        self.codes, self.slots, self.width = length, length + 1, width
+        super().__init__(config, quantizer=quantizer, width=width)
+        self.codes, self.slots = length, length + 1
         self.head: CodeHead = config.head.build(vocabulary=quantizer.vocabulary, width=width, embeds=True)
         self.mask = nn.Parameter(torch.empty(width))
         self.places = nn.Parameter(torch.empty(self.slots, width)) if config.places else None

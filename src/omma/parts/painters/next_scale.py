@@ -32,7 +32,7 @@ class NextScale(CodePainter):
         head: part_field(CODE_HEADS) = LinearHead.Config(bias=True)  # type: ignore[valid-type]
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
-        super().__init__(config, quantizer=quantizer)
+        super().__init__(config, quantizer=quantizer, width=width)
         if not isinstance(quantizer, MultiScale):
             raise BadInput(
                 "model.painter",
@@ -42,7 +42,6 @@ class NextScale(CodePainter):
             )
         self.scales = quantizer.config.scales
         self.codes = self.slots = length
-        self.width = width
         self.read = nn.Linear(quantizer.width, width)
         self.first = nn.Parameter(torch.empty(width))
         self.places = nn.Parameter(torch.empty(self.slots, width))

@@ -57,7 +57,7 @@ class QueryPainter(VectorPainter):
         """A projector, from what the language model makes of the queries to vectors."""
 
     def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
-        super().__init__(config, tokenizer=tokenizer)
+        super().__init__(config, tokenizer=tokenizer, width=width)
         self.slots = config.queries + 1
         self.queries = nn.Parameter(torch.empty(1, config.queries, width))
         self.output: Projector = config.output.build(d_in=width, d_out=tokenizer.width)

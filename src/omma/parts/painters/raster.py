@@ -42,11 +42,10 @@ class Raster(CodePainter):
         """Whether the word that ends rows in the chat format stands behind each row of codes."""
 
     def __init__(self, config: Config, *, quantizer: Quantizer, length: int, width: int) -> None:
-        super().__init__(config, quantizer=quantizer)
+        super().__init__(config, quantizer=quantizer, width=width)
         side = isqrt(length)
         self.grid = (side, side) if side**2 == length else (0, 0)
         self.codes, self.slots = length, length + self.ends
-        self.width = width
         # In a list: they are the language model's.
         self._words: list[tuple[nn.Module, int]] = []
         if config.row_ends:

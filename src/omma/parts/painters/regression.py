@@ -25,7 +25,7 @@ class Regression(VectorPainter):
         pass
 
     def __init__(self, config: Config, *, tokenizer: Diffuser, length: int, width: int) -> None:
-        super().__init__(config, tokenizer=tokenizer)
+        super().__init__(config, tokenizer=tokenizer, width=width)
         self.codes = self.slots = length
         numbers = tokenizer.width
         self.up, self.down = nn.Linear(numbers, width, bias=False), nn.Linear(width, numbers, bias=False)

@@ -36,7 +36,7 @@ class Signals(VectorPainter):
         """A projector, from what the language model makes of the signals to as many vectors as the text model has of a text."""
 
     def __init__(self, config: Config, *, tokenizer: TextDiffusion, length: int, width: int) -> None:
-        super().__init__(config, tokenizer=tokenizer)
+        super().__init__(config, tokenizer=tokenizer, width=width)
         self.slots = config.signals
         self.signals = nn.Parameter(torch.empty(1, config.signals - 1, width))
         self.output: Projector = config.output.build(d_in=width, d_out=tokenizer.width)

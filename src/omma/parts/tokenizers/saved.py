@@ -1,4 +1,4 @@
-"""Saved image tokenizers: a config.json that says what it is, and one safetensors file."""
+"""Saved image tokenizers: a config.json that says what it is, and the safetensors file that a whole model has of this part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from omma.parts.tokenizers.base import ImageTokenizer
 from omma.parts.weights import locate
 
 MODEL_TYPE = "omma_image_tokenizer"
-WEIGHTS = "model.safetensors"
+WEIGHTS = "image_tokenizer.safetensors"
+PREFIX = "image_tokenizer."
+"""What the names of its tensors begin with there."""
 EXACT = "quantizer."
 """What stays in float32, so that every vector has the code that it had."""
 
@@ -24,7 +26,7 @@ def save_image_tokenizer(tokenizer: ImageTokenizer, directory: Path, *, dtype: t
     config = {"model_type": MODEL_TYPE, "image_tokenizer": tokenizer.config.spelled_out()}
     (directory / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
     tensors = {
-        name: tensor.detach().to("cpu", _stored(name, tensor, dtype)).contiguous()
+        PREFIX + name: tensor.detach().to("cpu", _stored(name, tensor, dtype)).contiguous()
         for name, tensor in tokenizer.state_dict().items()
     }
     save_file(tensors, directory / WEIGHTS, metadata={"format": "pt"})
@@ -41,7 +43,7 @@ def load_image_tokenizer(tokenizer: ImageTokenizer, source: str) -> None:
     """Give a tokenizer the weights of a saved one.
 
     Args:
-        source: ``zoo:NAME``, or a directory.
+        source: ``zoo:NAME``, or a directory; that of a whole model will do, too.
 
     Raises:
         BadInput: if there is none, or it is another tokenizer's.
@@ -49,7 +51,7 @@ def load_image_tokenizer(tokenizer: ImageTokenizer, source: str) -> None:
     directory = Path(locate(source, where="image tokenizer.weights"))
     remedy = "name the directory of a saved tokenizer with the same network and quantizer"
     try:
-        tensors = load_file(directory / WEIGHTS)
+        tensors = {name.removeprefix(PREFIX): tensor for name, tensor in load_file(directory / WEIGHTS).items()}
     except (OSError, SafetensorError) as error:
         found = str(error).strip().splitlines()[0]
         where = str(directory / WEIGHTS)
