@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,13 +13,15 @@ from PIL import Image
 from safetensors.torch import load_file
 from transformers import AutoModel
 
+from omma.errors import BadInput
 from omma.model.loading import load_model
+from omma.model.saving import read_tensors
 from omma.parts.base import validated
 from omma.parts.tokenizers.saved import load_image_tokenizer
 from omma.parts.weights import locate
 from omma.recipe import Recipe, load_recipe
-from omma.training.run import train
-from omma.zoo.ship import card, save_encoder, save_whole
+from omma.training.run import open_run, train
+from omma.zoo.ship import card, main, save_encoder, save_whole
 from toy_training import MODEL, toy_recipe
 
 
@@ -85,3 +89,42 @@ def test_an_image_tokenizer_is_shipped_with_a_card(tmp_path: Path) -> None:
         assert torch.equal(shipped.state_dict()[name], kept), name
     # The game with the discriminator begins after the first step: its losses are means over what there is.
     assert "discriminator" in card(tmp_path / "run", "toy", "", size=1)
+
+
+def test_what_ships_already_is_not_shipped_again(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo = tmp_path / "zoo"
+    shutil.copytree(locate("zoo:lm-small", where="test"), zoo / "lm-small")
+    for module in ("omma.parts.weights", "omma.zoo.ship"):
+        monkeypatch.setattr(f"{module}.zoo_directory", lambda: zoo)
+    (tmp_path / "quality.txt").write_text("None.")
+    main(run, "first", tmp_path / "quality.txt")
+    whole = {file.name for file in (zoo / "first").glob("*.safetensors")}
+    assert whole == {"encoder.safetensors", "projector.safetensors", "language_model.safetensors"}
+    # Another one, with another projector.
+    recipe = open_run(run)
+    train(recipe.model_copy(update={"seed": 5}), tmp_path / "other")
+    change(tmp_path / "other" / "model", run / "model")
+    for _ in range(2):  # once more in the place of itself
+        main(tmp_path / "other", "second", tmp_path / "quality.txt")
+        assert {file.name for file in (zoo / "second").glob("*.safetensors")} == {"projector.safetensors"}
+        assert {file.name for file in (zoo / "first").glob("*.safetensors")} == whole
+    assert "`encoder.safetensors` is that of `zoo:first`" in (zoo / "second" / "README.md").read_text()
+    (first, _), (second, _) = (load_model(zoo / name) for name in ("first", "second"))
+    for name, tensor in second.state_dict().items():
+        assert torch.equal(tensor, first.state_dict()[name]) != name.startswith("projector."), name
+    assert read_tensors(zoo / "second").keys() == read_tensors(zoo / "first").keys()
+    # Somewhere else such an index is one that nobody should trust.
+    shutil.copytree(zoo, tmp_path / "copied")
+    with pytest.raises(BadInput, match=r"found '\.\./first/encoder\.safetensors'; do not trust this checkpoint"):
+        load_model(tmp_path / "copied" / "second")
+    index = zoo / "second" / "model.safetensors.index.json"
+    for name in ("../../first/encoder.safetensors", "/first/encoder.safetensors", "../first/README.md", "", "first/encoder.safetensors"):
+        index.write_text(json.dumps({"weight_map": {"encoder.x": name}}))
+        with pytest.raises(BadInput, match="do not trust this checkpoint"):
+            load_model(zoo / "second")
+
+
+def change(directory: Path, model: Path) -> None:
+    """Let a run's model have all parts of another one but the projector."""
+    for name in ("encoder.safetensors", "language_model.safetensors"):
+        shutil.copy(model / name, directory / name)

@@ -19,6 +19,7 @@ from omma.errors import BadInput
 from omma.model.class_painter import write_config
 from omma.model.composition import Composition
 from omma.parts.tokenizers.saved import EXACT, WEIGHTS, save_image_tokenizer
+from omma.parts.weights import weights_file
 
 PARTS = ("encoder", "projector", "language_model", "expert", "image_tokenizer", "painter")
 EXPERTS = ("expert.", "encoder.expert.")
@@ -110,25 +111,23 @@ def read_tensors(directory: Path) -> dict[str, torch.Tensor]:
     """
     index = directory / INDEX
     if index.is_file():
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+        files = [weights_file(index, name) for name in sorted(set(json.loads(index.read_text())["weight_map"].values()))]
     else:
-        names = [WEIGHTS if (directory / WEIGHTS).is_file() else "model.safetensors"]
+        files = [directory / (WEIGHTS if (directory / WEIGHTS).is_file() else "model.safetensors")]
     tensors: dict[str, torch.Tensor] = {}
-    for name in names:
-        if Path(name).name != name:
-            raise BadInput(str(index), expected="plain file names", found=repr(name), remedy="do not trust this model")
+    for file in files:
         try:
-            tensors |= load_file(directory / name)
+            tensors |= load_file(file)
         except FileNotFoundError:
             raise BadInput(
-                str(directory / name),
+                str(file),
                 expected="the weights of the model",
                 found="no such file",
                 remedy="copy the whole directory again",
             ) from None
         except (OSError, SafetensorError) as error:
             raise BadInput(
-                str(directory / name),
+                str(file),
                 expected="a whole safetensors file",
                 found=f"one that cannot be read ({error})",
                 remedy="copy the directory again",

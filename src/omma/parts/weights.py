@@ -1,6 +1,7 @@
 """Where the weights of a `transformers` part come from: the zoo, a directory, or the hub.
 
-``zoo:NAME`` is a part that ships inside the package, ``./dir`` or ``/dir`` a directory, anything else a name on the hub.
+``zoo:NAME`` is a part that ships inside the package, ``./dir`` or ``/dir`` a directory, anything else a name on the hub. What
+ships is made of files of weights, one for each part, that are there once: an index may name those of another model that ships.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from omma.errors import BadInput, nearest
 ZOO = "zoo:"
 
 
+def zoo_directory() -> Path:
+    """Where everything is that ships in the package."""
+    return Path(str(files("omma.zoo")))
+
+
 def zoo_names() -> list[str]:
     """Names of everything that ships in the package."""
-    root = Path(str(files("omma.zoo")))
+    root = zoo_directory()
     return sorted(entry.name for entry in root.iterdir() if (entry / "config.json").is_file())
 
 
@@ -30,7 +36,7 @@ def locate(source: str, *, where: str) -> str:
     """
     if source.startswith(ZOO):
         name = source.removeprefix(ZOO)
-        path = Path(str(files("omma.zoo"))) / name
+        path = zoo_directory() / name
         if not (path / "config.json").is_file():
             raise BadInput(
                 where, expected="the name of a shipped part", found=repr(name), remedy=nearest(name, zoo_names())
@@ -47,6 +53,25 @@ def locate(source: str, *, where: str) -> str:
             )
         return str(path)
     return source
+
+
+def weights_file(index: Path, name: str) -> Path:
+    """The file of weights that an index names: one beside it, or, of a model that ships, one of another that does.
+
+    Raises:
+        BadInput: for any other place.
+    """
+    root = index.parent.parent
+    *elsewhere, last = Path(name).parts or ("",)
+    shared = len(elsewhere) == 2 and elsewhere[0] == ".." and root.resolve() == zoo_directory().resolve()
+    if not last.endswith(".safetensors") or not (shared or (not elsewhere and last == name)):
+        raise BadInput(
+            str(index),
+            expected="names of safetensors files beside it",
+            found=repr(name),
+            remedy="do not trust this checkpoint",
+        )
+    return root / elsewhere[1] / last if shared else index.parent / last
 
 
 def architecture(config: dict[str, Any] | None, weights: str | None, *, where: str) -> PretrainedConfig:

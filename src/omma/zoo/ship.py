@@ -2,6 +2,8 @@
 
     python -m omma.zoo.ship RUN NAME QUALITY [encoder]
 
+Parts that are those of another model that ships already, to the last bit, are not written again.
+
 RUN is a finished run, NAME what ``zoo:NAME`` is to find, QUALITY a text file with its measured quality (and the command
 that measures it), which the card quotes. With ``encoder``, only the encoder of a vision-language model is kept; without, all but
 what nothing reads of it.
@@ -12,15 +14,16 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from importlib.resources import files
+from collections.abc import Mapping
+from filecmp import cmp
 from pathlib import Path
 
 import torch
 
 from omma.model.composition import Composition, compose
-from omma.model.saving import load_parts, save_composition
+from omma.model.saving import INDEX, load_parts, save_composition
 from omma.parts.encoders.transformers_vision import TransformersEncoder
-from omma.parts.weights import plain_architecture
+from omma.parts.weights import plain_architecture, zoo_directory
 from omma.recipe import ModelRecipe
 from omma.storage import whole_directory
 from omma.training.run import build_model, open_run
@@ -29,8 +32,14 @@ LAST = 50
 """Steps over which the card averages the losses at the end of a stage."""
 
 
-def card(run: Path, name: str, quality: str, *, size: int) -> str:
-    """The card of a model of ``size`` bytes: what it is, data, steps, quality, and how to make it again (Markdown)."""
+def card(run: Path, name: str, quality: str, *, size: int, owners: Mapping[str, str] | None = None) -> str:
+    """The card of a model: what it is, data, steps, quality, and how to make it again (Markdown).
+
+    Args:
+        size: in bytes, of its own files.
+        owners: of files of weights that are another's, by their names.
+    """
+    shared = "".join(f"; `{file}` is that of `zoo:{owner}`" for file, owner in sorted((owners or {}).items()))
     recipe = open_run(run)
     made = json.loads((run / "run.json").read_text())
     lines = [
@@ -40,7 +49,7 @@ def card(run: Path, name: str, quality: str, *, size: int) -> str:
         "",
         f"- made by: `omma train {recipe.name} --size {recipe.size}`, seed {recipe.seed}",
         f"- omma {made['environment']['omma']}, torch {made['environment']['torch']}, {made['environment']['device']}",
-        f"- size: {size / 1e6:.1f} MB, bfloat16 safetensors",
+        f"- size: {size / 1e6:.1f} MB, bfloat16 safetensors{shared}",
         "- data: generated worlds only (docs/playground.md), training split; nothing from outside"
         " but scikit-learn's handwritten digits (CC BY 4.0)",
         "- licence: Apache-2.0",
@@ -112,15 +121,41 @@ def without_unread_blocks(model: Composition, recipe: ModelRecipe) -> Compositio
     return shorter
 
 
+def share_files(directory: Path, target: Path) -> dict[str, str]:
+    """Leave out the files of weights that another model has that ships, and let the index name those.
+
+    Args:
+        directory: what is to become ``target``, beside the others.
+
+    Returns:
+        By file name, whose it is.
+    """
+    index = directory / INDEX
+    if not index.is_file():
+        return {}
+    owners: dict[str, str] = {}
+    for file in sorted(directory.glob("*.safetensors")):
+        for other in sorted(target.parent.glob(f"*/{file.name}")):
+            if other.parent not in (directory, target) and cmp(file, other, shallow=False):
+                owners[file.name] = other.parent.name
+                file.unlink()
+                break
+    data = json.loads(index.read_text())
+    placed = {tensor: f"../{owners[name]}/{name}" if name in owners else name for tensor, name in data["weight_map"].items()}
+    index.write_text(json.dumps(data | {"weight_map": placed}, indent=1))
+    return owners
+
+
 def main(run: Path, name: str, quality: Path, part: str | None = None) -> None:
-    target = Path(str(files("omma.zoo"))) / name
+    target = zoo_directory() / name
     with whole_directory(target) as directory:
         if part == "encoder":
             save_encoder(run, directory)
         else:
             save_whole(run, directory)
+        owners = share_files(directory, target)
         size = sum(file.stat().st_size for file in directory.iterdir())
-        text = card(run, name, quality.read_text(encoding="utf-8"), size=size)
+        text = card(run, name, quality.read_text(encoding="utf-8"), size=size, owners=owners)
         (directory / "README.md").write_text(text, encoding="utf-8")
     print(f"{target}: {size / 1e6:.1f} MB")
 

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from omma.errors import BadInput
+from omma.parts.weights import weights_file
 
 STEM = "model"
 """Of the names of files of weights."""
@@ -177,14 +178,7 @@ def _shards(directory: Path, single: str) -> Iterator[Path]:
                 remedy="copy the checkpoint again",
             )
         for name in sorted(set(named.values())):
-            if Path(name).name != name or not name.endswith(".safetensors"):
-                raise BadInput(
-                    str(index),
-                    expected="names of safetensors files beside it",
-                    found=repr(name),
-                    remedy="do not trust this checkpoint",
-                )
-            yield directory / name
+            yield weights_file(index, name)
         return
     if not (directory / single).is_file():
         pickled = sorted(p.name for p in directory.glob("*") if p.suffix in (".bin", ".pt", ".pth"))
