@@ -93,6 +93,17 @@ def test_told_by_texts() -> None:
         objective.collator().prepare(several)
 
 
+def test_a_text_model_learns_with_the_network_if_it_is_to() -> None:
+    recipe = recipe_of()
+    torch.manual_seed(0)
+    model = compose(recipe.model.model_copy(update={"image_tokenizer": IMAGE_TOKENIZERS.parse(TEXTS, where="tokenizer")}))
+    objective, step = objective_of(model), samples(4, task="draw")
+    for learn, expected in (("image_tokenizer.network.*", False), ("image_tokenizer.*", True)):
+        _, found = gradients(model, objective, step_of(objective, step), learn=learn)
+        assert any(name.startswith("image_tokenizer.text_model.") for name in found) == expected
+        assert all(gradient.abs().max() > 0 for name, gradient in found.items() if name.endswith("q_proj.weight"))
+
+
 def test_micro_batches_do_not_matter() -> None:
     model = model_of()
     found = []

@@ -50,6 +50,8 @@ PUBLISHED = {
     "beit3": 220_987_392 + 49_223_690,
     "vq-tokenizer": 71_883_403,
     "kl-autoencoder": 83_653_863,
+    # Stable Diffusion 1.5: the network, the autoencoder, and CLIP's text model.
+    "stable-diffusion": 859_520_964 + 83_653_863 + 123_060_480,
     "var-tokenizer": 108_948_355,
     "magvit2-tokenizer": 49_751_442 + 65_376_387,
     # VAR-d16 and LlamaGen-B with their tokenizers.

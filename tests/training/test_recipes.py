@@ -12,10 +12,12 @@ from transformers import AutoModel, AutoModelForCausalLM
 
 from omma.data.sample import Sample, user
 from omma.model.answering import ModelAnswerer
+from omma.model.drawers import load_drawer
 from omma.model.drawing import PictureDrawer
-from omma.model.loading import load_model
+from omma.model.text_drawer import TextDrawer
 from omma.parts.painters.base import Sampling
 from omma.parts.tokenizers import Autoencoder
+from omma.parts.tokenizers.text_diffusion import TextDiffusion
 from omma.recipe import Recipe, load_recipe, recipe_names, recipe_sizes
 from omma.training.loop import Progress
 from omma.training.run import train
@@ -44,8 +46,9 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
     lines = log_lines(tmp_path)
     assert [(line["stage"], line["step"]) for line in lines] == [(s, i) for s in recipe.stages for i in range(STEPS)]
     assert all(math.isfinite(value) for line in lines for key, value in line.items() if key != "stage")
-    if recipe.model.painter is not None:
-        drawer = PictureDrawer(*load_model(tmp_path / "model"))
+    if recipe.model.painter is not None or isinstance(model.image_tokenizer, TextDiffusion):
+        drawer = load_drawer(tmp_path / "model")
+        assert isinstance(drawer, PictureDrawer | TextDrawer)
         (picture,) = drawer.draw([(user("draw a star"),)], seeds=[1], sampling=Sampling(guidance=1.0))
         assert picture.size == drawer.painter.size
     if recipe.model.complete:
@@ -54,7 +57,7 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
     elif model.language_model is not None:
         language_model = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
         assert language_model.generate(torch.tensor([[1, 50, 60]]), max_new_tokens=3, do_sample=False).shape[1] > 3
-    elif recipe.model.image_tokenizer is not None:
+    elif recipe.model.image_tokenizer is not None and model.image_tokenizer.reads:
         tokenizer = model.image_tokenizer
         assert isinstance(tokenizer, Autoencoder)
         pixels = torch.rand(2, 3, 16, 16)
@@ -64,7 +67,7 @@ def test_every_recipe_trains_resumes_and_answers(tmp_path: Path, name: str) -> N
         vectors = again.lookup(tokenizer.codes(pixels), tokenizer.grid((16, 16))) if coded else tokenizer.encode(pixels).vectors
         painted = again.eval().decode(vectors)
         assert painted.shape == pixels.shape and painted.isfinite().all()
-    else:
+    elif recipe.model.encoder is not None:
         encoder = AutoModel.from_pretrained(tmp_path / "model").eval()
         size = recipe.model.resolution.build().plan(30, 40).views[0].size
         assert encoder(torch.zeros(1, 3, *size)).last_hidden_state.isfinite().all()

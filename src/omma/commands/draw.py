@@ -18,10 +18,10 @@ from omma.data.images import FileImage
 from omma.data.sample import user
 from omma.data.sources import DRAW
 from omma.errors import BadInput
-from omma.model.class_painter import ClassDrawer, is_class_painter, load_class_painter
-from omma.model.drawing import PictureDrawer
+from omma.model.class_painter import ClassDrawer
+from omma.model.drawers import load_drawer
 from omma.model.emerging import Stand, emerging
-from omma.model.loading import load_model, model_directory
+from omma.model.loading import model_directory
 from omma.parts.painters.base import Sampling
 from omma.storage import write_atomically
 
@@ -57,12 +57,8 @@ def run(
     for picture in shown:
         picture.load()
     directory = model_directory(model)
-    asked: Any
-    drawer: ClassDrawer | PictureDrawer
-    if is_class_painter(directory):
-        asked, drawer = class_number(prompt, shown), ClassDrawer(load_class_painter(directory))
-    else:
-        asked, drawer = (user(*shown, f"{DRAW}{prompt}"),), PictureDrawer(*load_model(directory))
+    drawer = load_drawer(directory)
+    asked: Any = class_number(prompt, shown) if isinstance(drawer, ClassDrawer) else (user(*shown, f"{DRAW}{prompt}"),)
     drawer.model.to("cuda" if torch.cuda.is_available() else "cpu")
     stands: dict[int, list[Stand]] = {}
     with Display(Console(stderr=True)) as display:

@@ -46,8 +46,8 @@ from omma.evaluation.benchmarks import BenchmarkConfig, PublishedBenchmark
 from omma.evaluation.items import SCENES_OF_A_SEED
 from omma.evaluation.models.remote import RemoteModel
 from omma.evaluation.report.numbers import figure_span, figure_value
-from omma.model.loading import is_saved_image_tokenizer, model_directory
-from omma.recipe import Benchmark, EvaluationRecipe, Recipe, ReconstructionRecipe, load_recipe
+from omma.model.loading import is_saved_image_tokenizer, model_directory, saved_image_tokenizer
+from omma.recipe import Benchmark, DrawingRecipe, EvaluationRecipe, Recipe, ReconstructionRecipe, load_recipe
 from omma.training.run import open_run, peak_memory
 
 DEFAULT_RECIPE = "llava-1.5"
@@ -86,6 +86,9 @@ def run(
         out = run_directory or Path("runs") / f"evaluate-{label}"
     drawing, reconstruction = recipe.evaluation.drawing, recipe.evaluation.reconstruction
     if is_directory(model) and is_saved_image_tokenizer(model_directory(model)):
+        if not saved_image_tokenizer(model_directory(model)).part.reads:  # type: ignore[attr-defined]
+            evaluate_drawing(drawing or DrawingRecipe(), model_directory(model), out.resolve().name, out, Console())
+            return
         paints = what_paints(model)
         if recipe.model.resolution is not None and (recipe_name is not None or run_directory is not None):
             paints = replace(paints, resolution=whole_view(recipe.model.resolution.build(), f"recipe {recipe.name}"))

@@ -18,13 +18,14 @@ from omma.commands.progress import Clock, Display
 from omma.commands.under_test import weights_digest
 from omma.data.sample import Turn, user
 from omma.data.sources import DRAW
+from omma.errors import BadInput
 from omma.evaluation.drawing.edits import EditPrompt
 from omma.evaluation.drawing.evaluate import Asked, asked_for, draw_all, judge, task_scores
 from omma.evaluation.drawing.page import drawing_page, write_drawing_page
 from omma.evaluation.drawing.results import DrawingResults, write_drawing_results
 from omma.evaluation.environment import Environment
-from omma.model.drawing import PictureDrawer
-from omma.model.loading import load_model
+from omma.model.class_painter import ClassDrawer
+from omma.model.drawers import load_drawer
 from omma.parts.painters.base import Sampling
 from omma.recipe import DrawingRecipe
 
@@ -39,7 +40,14 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
     Raises:
         BadInput: for a model that does not draw, or a place that cannot be written.
     """
-    drawer = PictureDrawer(*load_model(directory), batch=settings.batch)
+    drawer = load_drawer(directory, batch=settings.batch)
+    if isinstance(drawer, ClassDrawer):
+        raise BadInput(
+            str(directory),
+            expected="a model that draws what words ask for",
+            found="one that draws classes",
+            remedy="draw some of them with omma draw, or set evaluation.drawing=null",
+        )
     chosen = Sampling(settings.guidance, settings.temperature, settings.top_k, settings.top_p)
     # What a way to draw does not know is not said of its pictures.
     sampling = drawer.painter.usable(chosen)
@@ -65,7 +73,7 @@ def evaluate_drawing(settings: DrawingRecipe, directory: Path, name: str, out: P
         command=shlex.join(["omma", *sys.argv[1:]]),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         omma=__version__,
-        painter=drawer.painter.config.type,
+        painter=drawer.way,
         size=_size(out / "drawn" / asked[0].file),
         codes=drawer.painter.codes,
         vocabulary=drawer.tokenizer.vocabulary,

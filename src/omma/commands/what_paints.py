@@ -105,11 +105,11 @@ def run_around(source: str) -> Path | None:
 
 def painting(tokenizer: ImageTokenizer, where: str) -> ImageTokenizer:
     """The same. Raises BadInput for one that reads and does not paint."""
-    if not tokenizer.paints:
+    if not (tokenizer.paints and tokenizer.reads):
         raise BadInput(
             where,
             expected="an image tokenizer that can paint what it has read",
-            found=f"{tokenizer.config.type}, which only reads",
+            found=f"{tokenizer.config.type}, which {'only reads' if tokenizer.reads else 'is told texts'}",
             remedy="name another",
         )
     return tokenizer

@@ -77,6 +77,7 @@ class ClassDrawer:
         self.model, self.batch = model.eval(), batch
         self.trunk: nn.Module = model.language_model
         self.painter, self.tokenizer = model.painter, model.image_tokenizer
+        self.way = self.painter.config.type
 
     @property
     def classes(self) -> int:

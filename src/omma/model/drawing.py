@@ -47,6 +47,7 @@ class PictureDrawer:
             )
         self.model, self.processor, self.batch = model.eval(), processor, batch
         self.painter: Painter = model.painter
+        self.way = self.painter.config.type
         self.tokenizer: ImageTokenizer = model.image_tokenizer
 
     def draw(

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from omma.model.text_drawer import AsTold
 from omma.parts.painters import Painter
 from omma.parts.painters.base import AS_LIKELY, Sampling
 from omma.parts.painters.next_scale import NextScale
@@ -29,11 +30,18 @@ UNSETTLED = 200
 
 
 class Drawer(Protocol):
-    """What draws pictures of what it is asked for: an `omma.model.drawing.PictureDrawer`, or one of classes."""
+    """What draws pictures of what it is asked for: an `omma.model.drawing.PictureDrawer`, one of classes or one told texts.
+
+    Attributes:
+        way: in which it draws, in one word.
+    """
 
     batch: int
-    painter: Painter
+    way: str
     tokenizer: ImageTokenizer
+
+    @property
+    def painter(self) -> Painter | AsTold: ...
 
     def codes(self, asked: Any, /, *, seeds: Sequence[int], sampling: Sampling) -> Iterator[Tensor]: ...
 

@@ -14,6 +14,7 @@ from omma.model.interop.registry import ARCHITECTURES
 from omma.model.interop.weights import Weights, read_json
 from omma.model.modeling import OmmaForConditionalGeneration
 from omma.model.processing import OmmaProcessor
+from omma.parts.base import PartConfig
 from omma.parts.tokenizers import IMAGE_TOKENIZERS, ImageTokenizer
 from omma.parts.tokenizers.saved import MODEL_TYPE as IMAGE_TOKENIZER
 from omma.parts.tokenizers.saved import load_image_tokenizer
@@ -82,15 +83,19 @@ def is_saved_image_tokenizer(directory: Path) -> bool:
     return read_json(directory / "config.json").get("model_type") == IMAGE_TOKENIZER
 
 
+def saved_image_tokenizer(directory: Path) -> PartConfig:
+    """The config of a saved image tokenizer. Raises BadInput if it is none."""
+    where = directory / "config.json"
+    return IMAGE_TOKENIZERS.parse(read_json(where).get("image_tokenizer", {}), where=f"{where}, image_tokenizer")
+
+
 def load_saved_image_tokenizer(directory: Path) -> ImageTokenizer:
     """A saved image tokenizer, in float32.
 
     Raises:
         BadInput: if files are missing or broken, or do not belong together.
     """
-    where = directory / "config.json"
-    config = IMAGE_TOKENIZERS.parse(read_json(where).get("image_tokenizer", {}), where=f"{where}, image_tokenizer")
-    tokenizer: ImageTokenizer = config.build()
+    tokenizer: ImageTokenizer = saved_image_tokenizer(directory).build()
     load_image_tokenizer(tokenizer, str(directory))
     return tokenizer.eval()
 

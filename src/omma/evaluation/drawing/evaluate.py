@@ -26,6 +26,7 @@ from omma.evaluation.drawing.read_back import Found, read_back
 from omma.evaluation.drawing.results import DrawnPrompt, TaskScore
 from omma.evaluation.intervals import Estimate, Scored, mean_estimate, mean_of_means
 from omma.model.drawing import PictureDrawer
+from omma.model.text_drawer import TextDrawer
 from omma.parts.painters.base import Sampling
 from omma.parts.tokenizers.base import NO_CODE
 from omma.storage import remove_directory, write_atomically
@@ -77,7 +78,7 @@ def asked_for(count: int, edits: int = 0) -> list[Asked]:
 
 
 def draw_all(
-    drawer: PictureDrawer,
+    drawer: PictureDrawer | TextDrawer,
     asked: Sequence[Asked],
     folder: Path,
     *,

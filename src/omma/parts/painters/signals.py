@@ -54,6 +54,7 @@ class Signals(VectorPainter):
         nn.init.trunc_normal_(self.signals, std=0.02)
         init_output(self.output)
 
+    @torch.no_grad()
     def target(self, tokenizer: ImageTokenizer, views_NHW3: Tensor, told_NT: Tensor | None = None) -> Tensor:
         """What the text model has of what was asked for, [N, T, D]."""
         assert told_NT is not None

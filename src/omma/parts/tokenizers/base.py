@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +28,15 @@ class ImageTokenizer(Part, nn.Module):
     Attributes:
         vocabulary: how many codes there are; 0 for one whose vectors are continuous.
         normalization: of the pixels that it reads.
-        paints: whether it can paint what it has read.
+        reads: whether it reads pictures.
+        paints: whether it can paint what it has read, or was told.
         varies: whether pictures have different numbers of codes. Then T is the most, and behind a picture's last code stands
             `NO_CODE`.
     """
 
     vocabulary: int
     normalization: Normalization
+    reads: ClassVar[bool] = True
     paints: bool = True
     varies: bool = False
 

@@ -113,6 +113,12 @@ class Diffuser(ImageTokenizer):
         """What the network is told where it is told nothing, in place of those vectors, [N, T, D]."""
         return torch.zeros_like(vectors_NTD)
 
+    @property
+    def usual_size(self) -> Size:
+        """(width, height) of the pictures that its network is made for."""
+        side = self.config.side or self.network.config.sample_size * (1 if self.latents is None else self.latents.network.factor)
+        return side, side
+
     def schedule(self) -> Any:
         """A new DDIM schedule of `diffusers`."""
         return _diffusers().DDIMScheduler(

@@ -1,7 +1,8 @@
 """A text, and a diffusion network that paints a picture of it (Stable Diffusion, arXiv 2112.10752, section 3.3).
 
-It reads no pictures: what tells its network what to paint are the vectors that a text model, which stays as it is, has of a text.
-A language model draws with it by saying those vectors (NExT-GPT), or others that the network makes more of (DreamLLM).
+It reads no pictures: what tells its network what to paint are the vectors that a text model has of a text. That learns with the
+network if `learn` names it (latent diffusion, section 4.3), or stays as it is (Stable Diffusion). A language model draws with it
+by saying those vectors (NExT-GPT), or others that the network makes more of (DreamLLM).
 
 Shapes: N texts, T tokens of each, D numbers of a vector.
 """
@@ -104,6 +105,7 @@ class TextDiffusion(Diffuser):
     """
 
     normalization = HALF
+    reads = False
 
     class Config(Diffuser.Config):
         text: TextModel
@@ -143,7 +145,6 @@ class TextDiffusion(Diffuser):
         """One row of vectors, whatever the picture."""
         return 1, self.config.text.tokens
 
-    @torch.no_grad()
     def vectors(self, ids_NT: Tensor) -> Tensor:
         """What tells the network about texts, [N, T, D]."""
         return self.text_model(input_ids=ids_NT).last_hidden_state  # type: ignore[no-any-return]
