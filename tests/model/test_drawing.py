@@ -24,9 +24,10 @@ from omma.parts.base import validated
 from omma.parts.painters.base import AS_LIKELY, Dice, Sampling
 from omma.parts.painters.queries import QueryPainter
 from omma.parts.painters.raster_to_end import RasterToEnd
+from omma.parts.tokenizers import IMAGE_TOKENIZERS
 from omma.parts.tokenizers.base import NO_CODE
 from omma.recipe import ModelRecipe
-from toy_drawing import CANVAS, DYNAMIC, EMBEDDINGS, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
+from toy_drawing import CANVAS, DYNAMIC, EMBEDDINGS, FEATURES, NETWORK, ONE_BOOK, SCALES, WAYS, drawer_of, drawing_model
 from toy_training import MODEL, samples, toy_model, toy_recipe
 
 pytest.importorskip("diffusers", reason="diffusers is not installed: pip install 'omma[draw]'")
@@ -126,6 +127,33 @@ def test_parts_initialise_themselves(way: str, monkeypatch: pytest.MonkeyPatch) 
     assert any(id(module) in asked for module in model.vlm.projector.modules())
     for part in (model.painter, model.image_tokenizer):
         assert not any(id(module) in asked for module in part.modules())
+
+
+def test_features_of_the_encoder_that_reads(tmp_path: Path) -> None:
+    """An image tokenizer without an encoder of its own paints what one with a copy of the model's paints, and keeps no copy."""
+    canvas = {"type": "stretch-square", "size": 32}
+    painter = {"type": "regression", "canvas": canvas}
+    copied = toy_model(image_tokenizer={**FEATURES, "encoder": MODEL["encoder"], "side": 16}, painter=painter)
+    shared = toy_model(image_tokenizer={**FEATURES, "encoder": None, "side": 16}, painter=painter)
+    assert copied.vlm is not None and shared.vlm is not None
+    copied.image_tokenizer.encoder.load_state_dict(copied.encoder.state_dict())  # type: ignore[union-attr]
+    tensors = copied.vlm.state_dict()
+    assert not any(name.startswith("image_tokenizer.encoder.") for name in shared.vlm.state_dict())
+    shared.vlm.load_state_dict({name: tensors[name] for name in shared.vlm.state_dict()})
+    before = drawer_of(copied).draw(PROMPTS[:2], seeds=[1, 2])
+    assert [picture.tobytes() for picture in drawer_of(shared).draw(PROMPTS[:2], seeds=[1, 2])] == [p.tobytes() for p in before]
+    views = torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8)
+    read = shared.image_tokenizer.read(views)  # type: ignore[union-attr]
+    assert torch.equal(read, copied.image_tokenizer.read(views))  # type: ignore[union-attr]
+    save_composition(shared, tmp_path, dtype=torch.float32)
+    loaded, processor = load_model(tmp_path)
+    assert torch.equal(loaded.image_tokenizer.read(views), read)
+    after = PictureDrawer(loaded, processor).draw(PROMPTS[:2], seeds=[1, 2])
+    assert [picture.tobytes() for picture in after] == [picture.tobytes() for picture in before]
+    with pytest.raises(BadInput, match=r"encoder: expected an encoder, for an image tokenizer that is in no model that reads, found none"):
+        IMAGE_TOKENIZERS.parse({**FEATURES, "encoder": None}, where="test").build()
+    with pytest.raises(BadInput, match=r"cross_attention_dim: expected the width of what tells it what to paint, 32, found 24"):
+        toy_model(image_tokenizer={**FEATURES, "encoder": None, "network": {**FEATURES["network"], "cross_attention_dim": 24}}, painter=painter)
 
 
 def test_a_picture_in_the_prompt_is_seen() -> None:

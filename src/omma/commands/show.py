@@ -68,7 +68,8 @@ def skeleton(model: ModelRecipe) -> dict[str, nn.Module]:
                 marks = model.resolution.build().marks if model.resolution is not None else ()
                 parts["projector"] = model.projector.build(d_in=parts["encoder"].width, d_out=width, marks=marks)
             if model.painter is not None:
-                drawing = drawing_parts(model.image_tokenizer, model.painter, parts["language_model"])
+                reads: Any = parts.get("encoder")
+                drawing = drawing_parts(model.image_tokenizer, model.painter, parts["language_model"], reads)
                 parts |= zip(("image_tokenizer", "painter"), drawing, strict=True)
             elif model.image_tokenizer is not None:
                 parts["image_tokenizer"] = model.image_tokenizer.build()

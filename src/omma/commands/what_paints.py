@@ -15,6 +15,7 @@ from omma.model.loading import is_saved_image_tokenizer, load_model, load_saved_
 from omma.parts.quantizers.multi_scale import MultiScale
 from omma.parts.resolution import RESOLUTIONS, Resolution
 from omma.parts.tokenizers import ImageTokenizer
+from omma.parts.tokenizers.diffusion import build_beside
 from omma.parts.weights import ZOO
 from omma.recipe import ModelRecipe
 from omma.training.run import open_run
@@ -85,7 +86,7 @@ def untrained(model: ModelRecipe, name: str) -> WhatPaints:
         )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        tokenizer: ImageTokenizer = model.image_tokenizer.build().eval()
+        tokenizer = build_beside(model.image_tokenizer, None if model.encoder is None else model.encoder.build()).eval()
     cut = model.resolution if model.painter is None else model.painter.canvas
     resolution = usual_resolution(tokenizer) if cut is None else cut.build()
     return WhatPaints(painting(tokenizer, f"recipe {name}"), whole_view(resolution, f"recipe {name}"), None, name)

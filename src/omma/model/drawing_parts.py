@@ -13,7 +13,7 @@ from omma.parts.painters import Painter
 from omma.parts.painters.base import CodePainter
 from omma.parts.tokenizers import ImageTokenizer
 from omma.parts.tokenizers.diffuser import Diffuser
-from omma.parts.tokenizers.diffusion import DiffusionTokenizer
+from omma.parts.tokenizers.diffusion import DiffusionTokenizer, build_beside
 from omma.parts.tokenizers.text_diffusion import TextDiffusion
 
 FITS: dict[str, Callable[[ImageTokenizer], bool]] = {
@@ -41,16 +41,19 @@ USUAL = {
 
 
 def drawing_parts(
-    image_tokenizer: Any, painter: Any, language_model: PreTrainedModel
+    image_tokenizer: Any, painter: Any, language_model: PreTrainedModel, encoder: Encoder | None = None
 ) -> tuple[ImageTokenizer | None, Painter | None]:
     """The parts of these configs, or twice None.
+
+    Args:
+        encoder: that the model reads with, if it reads.
 
     Raises:
         BadInput: if the tokenizer has no codes, or the painter cannot draw with them.
     """
     if painter is None:
         return None, None
-    tokenizer: ImageTokenizer = image_tokenizer.build()
+    tokenizer = build_beside(image_tokenizer, encoder)
     wants, is_fine = painter.part.draws, FITS[painter.part.draws]
     if not is_fine(tokenizer):
         codes = f"with {tokenizer.vocabulary:,}" if tokenizer.vocabulary else "without"

@@ -63,7 +63,8 @@ class OmmaForConditionalGeneration(PreTrainedModel, GenerationMixin):
         arranger = Arranger(resolution, self.encoder, self.projector)
         arranger.check()
         self.expert = cast(TokenExpert | None, attach(parts["expert"], self.language_model, inside="backbone"))
-        self.image_tokenizer, self.painter = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model)
+        drawing = drawing_parts(parts["image_tokenizer"], parts["painter"], self.language_model, self.encoder)
+        self.image_tokenizer, self.painter = drawing
         if self.painter is not None:
             check_announced(self.language_model, config.announcing_token_id)
             self.painter.announce(self.language_model, config.announcing_token_id)

@@ -1,7 +1,8 @@
 """Few features of a picture, and a diffusion network that paints one of them (Emu2, arXiv 2312.13286, section 2.2; SEED-X's
 de-tokenizer, 2404.14396, section 3.1).
 
-There are no codes: a picture is a row of vectors, features of an encoder that stays as it is.
+There are no codes: a picture is a row of vectors, features of an encoder that stays as it is. In the papers it is the one that
+the model reads with, too.
 
 Shapes: N pictures, T vectors of D numbers each.
 """
@@ -16,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from omma.errors import BadInput
-from omma.parts.base import part_field
+from omma.parts.base import PartConfig, part_field
 from omma.parts.encoders.base import ENCODERS, Encoder
 from omma.parts.pixels import normalize
 from omma.parts.resolution.base import Grid, Size
-from omma.parts.tokenizers.base import IMAGE_TOKENIZERS
+from omma.parts.tokenizers.base import IMAGE_TOKENIZERS, ImageTokenizer
 from omma.parts.tokenizers.diffuser import Diffuser
 
 
@@ -28,25 +29,48 @@ class FeatureDiffuser(Diffuser):
     """A diffuser whose pictures are told by what is made of an encoder's features. The encoder stays as it is."""
 
     class Config(Diffuser.Config):
-        encoder: part_field(ENCODERS)  # type: ignore[valid-type]
-        """Whose features tell a picture; one that knows no CLS, or leaves it out."""
+        encoder: part_field(ENCODERS) | None = None  # type: ignore[valid-type]
+        """Whose features tell a picture; one that knows no CLS, or leaves it out. That which the model reads with, if absent."""
         pool: int = Field(default=1, ge=1)
         """Side of the squares of features whose mean is one vector."""
 
         def spelled_out(self) -> dict[str, Any]:
-            return {**super().spelled_out(), "encoder": self.encoder.spelled_out()}
+            return {**super().spelled_out(), "encoder": None if self.encoder is None else self.encoder.spelled_out()}
 
-    def __init__(self, config: Config, *, encoder: Encoder, width: int | None, load_weights: bool) -> None:
-        if encoder.branches > 1:
+    def __init__(self, config: Config, *, shared: Encoder | None, is_told: bool, load_weights: bool) -> None:
+        """Args:
+        shared: an encoder of the model's, for a tokenizer without one of its own.
+        is_told: whether its features tell the network as they are.
+        """
+        own: Encoder | None = None if config.encoder is None else config.encoder.build(load_weights=load_weights)
+        reader = own or shared
+        if reader is None:
             raise BadInput(
-                "image tokenizer.encoder", expected="a single encoder", found=config.encoder.type, remedy="choose one of them"
+                "image tokenizer.encoder",
+                expected="an encoder, for an image tokenizer that is in no model that reads",
+                found="none",
+                remedy="name one, such as one with weights zoo:encoder-small",
             )
-        super().__init__(config, width=width, load_weights=load_weights)
-        self.encoder = encoder
-        self.normalization = encoder.normalizations[0]
+        if reader.branches > 1:
+            raise BadInput(
+                "image tokenizer.encoder",
+                expected="a single encoder",
+                found=reader.config.type,
+                remedy="choose one of them" if own is not None else "name one of its own",
+            )
+        super().__init__(config, width=reader.width if is_told else None, load_weights=load_weights)
+        self.encoder = own
+        # In a list: it may be the model's.
+        self._reader = [reader]
+        self.normalization = reader.normalizations[0]
+
+    @property
+    def reader(self) -> Encoder:
+        """The encoder, its own or the model's."""
+        return self._reader[0]
 
     def grid(self, size: Size) -> Grid:
-        rows, columns = self.encoder.grid(size)
+        rows, columns = self.reader.grid(size)
         side = self.config.pool
         if rows % side or columns % side:
             raise BadInput(
@@ -61,9 +85,11 @@ class FeatureDiffuser(Diffuser):
     def features(self, pixels_NCHW: Tensor) -> Tensor:
         """Vectors [N, T, C] of normalised pixels."""
         height, width = pixels_NCHW.shape[2:]
-        grid = self.encoder.grid((width, height))
+        grid = self.reader.grid((width, height))
         self.grid((width, height))
-        whole = self.encoder(pixels_NCHW).transpose(1, 2).unflatten(2, grid)
+        # The model's may be kept in another precision.
+        read = self.reader(pixels_NCHW.to(next(self.reader.parameters()).dtype)).to(pixels_NCHW.dtype)
+        whole = read.transpose(1, 2).unflatten(2, grid)
         return F.avg_pool2d(whole, self.config.pool).flatten(2).transpose(1, 2)
 
 
@@ -72,9 +98,8 @@ class DiffusionTokenizer(FeatureDiffuser):
     class Config(FeatureDiffuser.Config):
         pass
 
-    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
-        encoder: Encoder = config.encoder.build(load_weights=load_weights)
-        super().__init__(config, encoder=encoder, width=encoder.width, load_weights=load_weights)
+    def __init__(self, config: Config, *, load_weights: bool = False, shared: Encoder | None = None) -> None:
+        super().__init__(config, shared=shared, is_told=True, load_weights=load_weights)
         self.load_own(load_weights=load_weights)
 
     @torch.no_grad()
@@ -82,3 +107,10 @@ class DiffusionTokenizer(FeatureDiffuser):
         """Vectors [N, T, D]."""
         pixels = normalize(views_NHW3, *self.normalization)
         return self.features(pixels.to(next(self.parameters()).dtype))
+
+
+def build_beside(config: PartConfig, encoder: Encoder | None) -> ImageTokenizer:
+    """An image tokenizer in a model that reads with that encoder, if it reads with any."""
+    shares = isinstance(config, FeatureDiffuser.Config) and config.encoder is None
+    tokenizer: ImageTokenizer = config.build(shared=encoder) if shares else config.build()
+    return tokenizer

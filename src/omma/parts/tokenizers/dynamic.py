@@ -41,10 +41,9 @@ class Dynamic(FeatureDiffuser):
         quantizer: part_field(QUANTIZERS)  # type: ignore[valid-type]
         """Of type ``vq``."""
 
-    def __init__(self, config: Config, *, load_weights: bool = False) -> None:
-        encoder: Encoder = config.encoder.build(load_weights=load_weights)
-        super().__init__(config, encoder=encoder, width=None, load_weights=load_weights)
-        channels = encoder.width
+    def __init__(self, config: Config, *, load_weights: bool = False, shared: Encoder | None = None) -> None:
+        super().__init__(config, shared=shared, is_told=False, load_weights=load_weights)
+        channels = self.reader.width
         if channels % config.heads or channels % 4:
             raise BadInput(
                 "image tokenizer.heads",
