@@ -17,7 +17,7 @@ from transformers import DynamicCache
 
 from omma.errors import BadInput
 from omma.model.composition import Composition
-from omma.model.drawing import painted_pictures
+from omma.model.drawing import drawn_in_batches
 from omma.model.drawing_parts import drawing_parts
 from omma.model.interop.weights import read_json
 from omma.parts.backbones import BACKBONES
@@ -97,14 +97,7 @@ class ClassDrawer:
         Raises:
             BadInput: for a class that there is not.
         """
-        pictures: list[Image.Image] = []
-        for first in range(0, len(classes), self.batch):
-            part = slice(first, first + self.batch)
-            codes = torch.empty(0)
-            for codes in self.codes(classes[part], seeds=seeds[part], sampling=sampling):
-                watch(first, codes)
-            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
-        return pictures
+        return drawn_in_batches(self, classes, seeds, sampling, watch)
 
     @torch.inference_mode()
     def codes(self, classes: Sequence[int], *, seeds: Sequence[int], sampling: Sampling = AS_LIKELY) -> Iterator[Tensor]:

@@ -263,20 +263,14 @@ def _id_of(token: str | None, tokenizer: PreTrainedTokenizerBase) -> int | None:
 def compose(model: Any, *, load_weights: bool = True) -> Composition:
     """Build what a model recipe (`omma.recipe.ModelRecipe`) describes, in float32 on the CPU."""
     if model.draws_classes:
-        if getattr(model.painter, "row_ends", False):
-            raise BadInput(
-                "model.painter.row_ends",
-                expected="a language model, whose words end rows",
-                found="one that draws classes",
-                remedy="set it to false",
-            )
-        if getattr(model.painter, "announces", False):
-            raise BadInput(
-                "model.painter.announces",
-                expected="a language model, which learns when to draw",
-                found="one that draws classes, and nothing else",
-                remedy="set it to false",
-            )
+        for field, wanted in (("row_ends", "whose words end rows"), ("announces", "which learns when to draw")):
+            if getattr(model.painter, field, False):
+                raise BadInput(
+                    f"model.painter.{field}",
+                    expected=f"a language model, {wanted}",
+                    found="one that draws classes",
+                    remedy="set it to false",
+                )
         trunk = model.backbone.build().causal_lm()
         image_tokenizer, painter = drawing_parts(model.image_tokenizer, model.painter, trunk)
         if load_weights and image_tokenizer is not None and model.image_tokenizer.has_weights:

@@ -8,6 +8,7 @@ Shapes: N pictures, B rows (N, or twice as many with guidance), L tokens, S slot
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,14 +69,7 @@ class PictureDrawer:
         Raises:
             BadInput: for a conversation that asks for nothing or is too long, or a picture in it that cannot be read.
         """
-        pictures: list[Image.Image] = []
-        for first in range(0, len(conversations), self.batch):
-            part = slice(first, first + self.batch)
-            codes = torch.empty(0)
-            for codes in self.codes(conversations[part], seeds=seeds[part], sampling=sampling):
-                watch(first, codes)
-            pictures += painted_pictures(self.tokenizer, self.painter.size, codes, seeds[part])
-        return pictures
+        return drawn_in_batches(self, conversations, seeds, sampling, watch)
 
     @torch.inference_mode()
     def codes(
@@ -94,6 +88,20 @@ class PictureDrawer:
         announced = torch.full((len(rows),), self.model.config.announcing_token_id, device=self.model.device)
         start = self.model.get_input_embeddings()(announced)
         yield from self.painter.draw(reading, start, sampling, Dice(seeds))
+
+
+def drawn_in_batches(
+    drawer: Any, asked: Sequence[Any], seeds: Sequence[int], sampling: Sampling, watch: Callable[[int, Tensor], None]
+) -> list[Image.Image]:
+    """The pictures that a drawer (`omma.model.emerging.Drawer`) makes of all that is asked for, its batch at a time."""
+    pictures: list[Image.Image] = []
+    for first in range(0, len(asked), drawer.batch):
+        part = slice(first, first + drawer.batch)
+        codes = torch.empty(0)
+        for codes in drawer.codes(asked[part], seeds=seeds[part], sampling=sampling):
+            watch(first, codes)
+        pictures += painted_pictures(drawer.tokenizer, drawer.painter.size, codes, seeds[part])
+    return pictures
 
 
 @torch.inference_mode()

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from omma.data.sample import Sample, Turn
 from omma.errors import BadInput
-from omma.model.drawing import painted_pictures
+from omma.model.drawing import drawn_in_batches
 from omma.parts.painters.base import AS_LIKELY, Sampling
 from omma.parts.resolution.base import Size
 from omma.parts.tokenizers.text_diffusion import TextDiffusion
@@ -64,13 +64,7 @@ class TextDrawer:
         Raises:
             BadInput: for a conversation that asks for nothing, or shows a picture.
         """
-        pictures: list[Image.Image] = []
-        for first in range(0, len(conversations), self.batch):
-            part = slice(first, first + self.batch)
-            for vectors in self.codes(conversations[part], seeds=seeds[part], sampling=sampling):
-                watch(first, vectors)
-                pictures += painted_pictures(self.tokenizer, self.painter.size, vectors, seeds[part])
-        return pictures
+        return drawn_in_batches(self, conversations, seeds, sampling, watch)
 
     @torch.inference_mode()
     def codes(
