@@ -222,6 +222,7 @@ def test_contradictions_are_refused(janus: MakeJanus, tmp_path: Path, file: str,
 @pytest.mark.parametrize(
     ("slot", "changes", "message"),
     [
+        ("painter", {"announces": True}, r"painter\.announces: expected false, as nothing in transformers adds to a row, found true"),
         ("painter", {"places": True}, r"painter\.places: expected False, which JanusForConditionalGeneration has, found True"),
         ("painter", {"canvas": {"type": "crop-square", "size": 16}}, r"painter\.canvas\.size: expected 8, since .* 4 x 4, found 16"),
         ("image_tokenizer", {"bridge": 3}, r"image_tokenizer\.bridge: expected 1"),
